@@ -1,0 +1,39 @@
+// Turns the metadata that travels with a blob into what a visitor sees, and takes away what only the edge needs.
+// x-amz-meta-edge: {"c": Cache-Control for browsers, "s": status instead of 200, "h": {header: value, '' = do not send}}
+const DEFAULTS = {
+  'strict-transport-security': 'max-age=31536000',
+  'x-content-type-options': 'nosniff',
+  'x-frame-options': 'SAMEORIGIN',
+  'referrer-policy': 'strict-origin-when-cross-origin',
+};
+
+function isPreview(request) {
+  const label = request.headers.host ? request.headers.host.value.split('.')[0] : '';
+  return label.indexOf('--') > 0 && label.slice(0, 4) !== 'xn--';
+}
+
+function handler(event) {
+  const response = event.response;
+  const headers = response.headers;
+  const edge = headers['x-amz-meta-edge'] ? JSON.parse(headers['x-amz-meta-edge'].value) : {};
+
+  for (const name in headers) {
+    if (name.slice(0, 6) === 'x-amz-' && name.slice(0, 9) !== 'x-amz-cf-') delete headers[name];
+  }
+  // How long the edge keeps a blob is not how long a browser may: an Age, or the edge's own lifetime, would make it stale on arrival.
+  delete headers.age;
+  headers['cache-control'] = { value: edge.c || 'public, max-age=0, must-revalidate' };
+
+  for (const name in DEFAULTS) headers[name] = { value: DEFAULTS[name] };
+  for (const name in edge.h || {}) {
+    if (edge.h[name] === '') delete headers[name];
+    else headers[name] = { value: edge.h[name] };
+  }
+  if (isPreview(event.request)) headers['x-robots-tag'] = { value: 'noindex' };
+
+  if (edge.s && response.statusCode === 200) {
+    response.statusCode = edge.s;
+    response.statusDescription = edge.s === 404 ? 'Not Found' : edge.s === 410 ? 'Gone' : '';
+  }
+  return response;
+}

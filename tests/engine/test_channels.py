@@ -1,0 +1,84 @@
+"""Channels and the one DNS label that each preview gets."""
+
+from __future__ import annotations
+
+import itertools
+import re
+import string
+
+import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+
+from toolkit.engine import channels
+from toolkit.engine.errors import UserError
+
+LABEL = re.compile(r"[a-z0-9]([a-z0-9-]*[a-z0-9])?")
+# Names as git allows them, with much of what differs only in what a label cannot show.
+BRANCH = st.one_of(
+    st.text(string.ascii_letters + string.digits + "-_/.+", min_size=1, max_size=80),
+    st.text(min_size=1, max_size=40),
+    st.from_regex(r"(feature|fix|Feature)[-/_.](a|b|A)[-/]?[0-9a-f]{0,9}", fullmatch=True),
+    st.sampled_from(["main", "xn", "xn--", "XN", "x", "-", "--", "a--b", "feature/a", "feature-a", "Feature-a", "ünï"]),
+)
+
+
+@settings(max_examples=300)
+@given(BRANCH, BRANCH)
+@example("feature/a", "feature-a")
+@example("feature/a", channels.slug("feature/a"))
+@example("a" * 31, "a" * 32)
+@example("ß", "SS")
+@example("İ", "i")
+def test_distinct_names_have_distinct_slugs(one: str, other: str) -> None:
+    assert (channels.slug(one) == channels.slug(other)) == (one == other)
+
+
+@settings(max_examples=300)
+@given(BRANCH)
+def test_a_slug_is_no_other_names_slug(name: str) -> None:
+    slug = channels.slug(name)
+    assert channels.slug(slug) != slug or slug == name
+
+
+@settings(max_examples=300)
+@given(BRANCH, st.sampled_from(["a", "shop", "s" * 30]))
+def test_a_preview_is_one_dns_label(name: str, site: str) -> None:
+    slug = channels.slug(name)
+    (host,) = channels.hosts(site, f"preview/{name}", "localhost")
+    label, _, rest = host.partition(".")
+    assert rest == "localhost"
+    assert len(slug) <= 31 and len(label) <= 63
+    assert LABEL.fullmatch(slug) and LABEL.fullmatch(label)
+    assert label.split("--", 1) == [slug, site], "the site can be read from the label"
+    assert not label.startswith("xn--"), "that would be read as punycode"
+
+
+def test_plain_names_keep_their_looks() -> None:
+    assert [channels.slug(name) for name in ("pr-12", "main", "staging")] == ["pr-12", "main", "staging"]
+
+
+def test_live_answers_at_the_sites_own_hosts_only() -> None:
+    assert channels.hosts("shop", "live", "localhost", ("WWW.Example.com",)) == ("shop.localhost", "www.example.com")
+    assert channels.hosts("shop", "preview/x", "localhost", ("www.example.com",)) == ("x--shop.localhost",)
+
+
+@pytest.mark.parametrize(
+    ("text", "channel"),
+    [("live", "live"), ("preview/x", "preview/x"), ("x", "preview/x"), ("feature/a", "preview/feature/a"),
+     ("preview/preview/x", "preview/preview/x")],
+)  # fmt: skip
+def test_channels_as_people_write_them(text: str, channel: str) -> None:
+    assert channels.parse(text) == channel
+
+
+@pytest.mark.parametrize("text", ["", "  ", "\n", "preview/", "preview/  "])
+def test_a_preview_needs_a_name(text: str) -> None:
+    with pytest.raises(UserError, match="needs a name"):
+        channels.parse(text)
+
+
+def test_names_that_differ_only_in_what_a_label_cannot_show_stay_apart() -> None:
+    # 78,125 names that all read `a-b`: with a hash of 28 bits, some ten pairs of them would meet.
+    names = [f"a{''.join(separators)}b" for separators in itertools.product("/_.+@", repeat=7)]
+    assert len({channels.slug(name) for name in names}) == len(names)

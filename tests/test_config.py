@@ -1,0 +1,195 @@
+"""site.toml: what it means, and how its mistakes are named."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from toolkit.config import NoConfig, SiteConfig, line_of, load, parse, read_secrets, site_schema
+from toolkit.errors import UserError
+from toolkit.presets.registry import every
+
+FULL = """\
+name = "docs-2"
+preset = "vite"
+branch = "trunk"
+root = "apps/web"
+output = "build"
+build_spec = "ci/buildspec.yml"
+target = "aws"
+hosts = ["www.example.com"]
+strict = true
+
+[build]
+secrets = ["TOKEN"]
+node = "20"
+package_manager = "pnpm"
+
+[build.env]
+MODE = "production"
+
+[routing]
+mode = "site"
+not_found = "/missing.html"
+clean_urls = false
+immutable = ["/static/*.????????.js"]
+
+[versions]
+keep = 3
+grace_hours = 0.5
+carry_days = 2
+
+[previews]
+enabled = false
+"""
+
+
+def read(text: str, path: str = "/project/site.toml") -> SiteConfig:
+    return parse(text.encode(), Path(path))
+
+
+def test_everything() -> None:
+    config = read(FULL)
+    assert (config.name, config.preset, config.branch, config.target) == ("docs-2", "vite", "trunk", "aws")
+    assert config.path == Path("/project/site.toml") and config.folder == Path("/project")
+    assert config.project == Path("/project/apps/web") and config.output == "build"
+    assert config.spec_path == Path("/project/ci/buildspec.yml")
+    assert config.env == {"MODE": "production", "NODE_VERSION": "20", "PACKAGE_MANAGER": "pnpm"}
+    assert (config.secrets, config.hosts, config.strict, config.previews) == (("TOKEN",), ("www.example.com",), True, False)
+    assert (config.keep, config.grace_hours, config.settings.carry_days) == (3, 0.5, 2.0)
+    settings = config.settings
+    assert (settings.mode, settings.not_found, settings.clean_urls) == ("site", "/missing.html", False)
+    assert settings.immutable == ("/static/*.????????.js",)
+
+
+def test_defaults_come_from_the_preset() -> None:
+    config = read('name = "x"\npreset = "vite"')
+    assert config.settings.mode == "spa" and config.settings.immutable == ("/assets/*-????????.*",)
+    assert (config.branch, config.target, config.keep, config.grace_hours, config.previews) == ("main", "local", 10, 24.0, True)
+    assert config.spec_path.name == "vite.yml" and config.spec_path.is_file()
+    assert read('name = "x"').preset == "plain-html"
+
+
+def test_the_file_is_found_from_below_but_not_beyond_the_repository(tmp_path: Path) -> None:
+    (tmp_path / "site.toml").write_text('name = "x"')
+    (tmp_path / "a" / "b").mkdir(parents=True)
+    assert load(tmp_path / "a" / "b").folder == tmp_path
+    assert load(tmp_path / "site.toml").name == "x"
+    (tmp_path / "a" / ".git").mkdir()
+    with pytest.raises(NoConfig) as raised:
+        load(tmp_path / "a" / "b")
+    assert "toolkit init" in raised.value.fix
+
+
+def test_plain_files_are_published_from_public(tmp_path: Path) -> None:
+    (tmp_path / "site.toml").write_text('name = "x"')
+    assert load(tmp_path).output == ""
+    (tmp_path / "public").mkdir()
+    (tmp_path / "public" / "index.html").touch()
+    assert load(tmp_path).output == "public"
+
+
+@pytest.mark.parametrize("name", ["a", "0", "a-b-c", "site2", "a" * 30])
+def test_good_names(name: str) -> None:
+    assert read(f'name = "{name}"').name == name
+
+
+@pytest.mark.parametrize("name", ["", "-a", "a-", "a--b", "xn--a", "A", "a_b", "ä", "a.b", "a" * 31, "a\\n"])
+def test_bad_names(name: str) -> None:
+    with pytest.raises(UserError, match="line 1: name is"):
+        read(f'name = "{name}"')
+
+
+@pytest.mark.parametrize(
+    ("change", "line", "what", "fix"),
+    [
+        (('mode = "site"', 'mode = "spaa"'), 20, 'routing.mode is "spaa"', 'did you mean "spa"? allowed: "site", "spa"'),
+        (('preset = "vite"', 'preset = "vit"'), 2, 'preset is "vit"', 'did you mean "vite"?'),
+        (("keep = 3", "keep = 0"), 26, "versions.keep is 0", "at least 1"),
+        (("keep = 3", 'keep = "3"'), 26, "versions.keep is a string", "a whole number"),
+        (("keep = 3", "kep = 3"), 26, "versions.kep is not a field", 'did you mean "keep"?'),
+        (("strict = true", "keep = 3"), 9, "keep is not a field", '"keep" belongs in [versions]'),
+        (('MODE = "production"', "MODE = 1"), 17, "build.env.MODE is a whole number", "in quotes"),
+        (('MODE = "production"', 'MO-DE = ""'), 17, "build.env.MO-DE is no good name", "letters, digits"),
+        (('MODE = "production"', 'CODEBUILD_X = ""'), 17, "CODEBUILD_X is no good name", "CODEBUILD_"),
+        (('hosts = ["www.example.com"]', 'hosts = [\n  "a.com",\n  "HTTP://b"]'), 8, 'hosts[1] is "HTTP://b"', "lower-case host"),
+        (('hosts = ["www.example.com"]', 'hosts = "a.com"'), 8, "hosts is a string", "a list"),
+        (('root = "apps/web"', 'root = "../web"'), 4, 'root is "../web"', "without .."),
+        (('output = "build"', 'output = "/srv"'), 5, 'output is "/srv"', "the folder that the build writes"),
+        (('branch = "trunk"', 'branch = "--force"'), 3, 'branch is "--force"', "name of the branch"),
+        (('not_found = "/missing.html"', 'not_found = "missing.html"'), 21, "routing.not_found is", "starting with a slash"),
+        (('secrets = ["TOKEN"]', 'secrets = ["MODE"]'), 17, "MODE is in build.env and in build.secrets", "one of them"),
+        (('secrets = ["TOKEN"]', 'secrets = ["A", "A"]'), 12, 'build.secrets[1] repeats "A"', "once"),
+    ],
+)
+def test_mistakes_name_line_field_and_what_is_allowed(change: tuple[str, str], line: int, what: str, fix: str) -> None:
+    assert change[0] in FULL
+    with pytest.raises(UserError) as raised:
+        read(FULL.replace(*change))
+    assert raised.value.what.startswith(f"/project/site.toml line {line}: ") and what in raised.value.what
+    assert fix in raised.value.fix
+
+
+def test_all_mistakes_at_once() -> None:
+    with pytest.raises(UserError) as raised:
+        read('nam = "x"\n[versions]\nkeep = 0')
+    assert [line.split(": ", 1)[1] for line in raised.value.what.splitlines()] == [
+        "name is missing",
+        "nam is not a field",
+        "versions.keep is 0",
+    ]
+    assert len(raised.value.fix.splitlines()) == 3
+
+
+@pytest.mark.parametrize(
+    ("body", "line"),
+    [
+        (b'name = "x"\nwhat', 2),
+        (b'name = "x\n', 1),
+        (b'name = "x"\n[routing', 2),
+        (b'name = "x"\nname = "y"', 2),
+        (b"\n\nname = '\xff'", 3),
+        (b'name = """', 1),
+    ],
+)
+def test_what_is_no_toml(body: bytes, line: int) -> None:
+    with pytest.raises(UserError, match=f"site.toml line {line}: "):
+        parse(body, Path("/project/site.toml"))
+
+
+def test_a_byte_order_mark_is_fine() -> None:
+    assert parse(b'\xef\xbb\xbfname = "x"\r\n', Path("/project/site.toml")).name == "x"
+
+
+def test_secrets_come_from_the_environment() -> None:
+    config = read(FULL)
+    assert read_secrets(config, {"TOKEN": "t", "OTHER": "o"}) == {"TOKEN": "t"}
+    with pytest.raises(UserError, match=r"lists the secret TOKEN in build\.secrets"):
+        read_secrets(config, {"TOKEN": ""})
+
+
+def test_lines_of_dotted_quoted_and_inline_fields() -> None:
+    text = 'a.b = 1\n"c d" = { e = 1 }\ntext = """\n[t]\nx = 1\n"""\n# [t]\n[t]\nx = 2\n[[list]]\n'
+    assert line_of(text, ("a", "b")) == 1
+    assert line_of(text, ("c d", "e")) == 2
+    assert line_of(text, ("t", "x")) == 9
+    assert line_of(text, ("t", "missing")) == 8
+    assert line_of(text, ("nowhere",)) == 0
+
+
+def test_the_schema_names_every_preset() -> None:
+    assert site_schema()["properties"]["preset"]["enum"] == sorted(preset.name for preset in every())
+
+
+def test_defaults_in_the_schema_are_the_real_ones() -> None:
+    config = read('name = "x"')
+    fields = site_schema()["properties"]
+    for name in ("branch", "root", "target", "strict", "preset"):
+        assert fields[name]["default"] == getattr(config, name)
+    versions, routing = fields["versions"]["properties"], fields["routing"]["properties"]
+    assert (versions["keep"]["default"], versions["grace_hours"]["default"]) == (config.keep, config.grace_hours)
+    assert versions["carry_days"]["default"] == config.settings.carry_days
+    assert routing["not_found"]["default"] == config.settings.not_found
+    assert routing["clean_urls"]["default"] == config.settings.clean_urls
+    assert fields["previews"]["properties"]["enabled"]["default"] == config.previews

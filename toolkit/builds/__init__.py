@@ -1,0 +1,1 @@
+"""Run a build spec on this machine as CodeBuild would."""

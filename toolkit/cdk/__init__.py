@@ -1,0 +1,1 @@
+"""AWS stacks. The only package that may import aws_cdk; nothing else imports it."""

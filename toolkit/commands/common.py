@@ -1,0 +1,107 @@
+"""Arguments and look-ups that several verbs share."""
+
+from __future__ import annotations
+
+import argparse
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from toolkit.engine import channels, prune, release
+from toolkit.engine.model import Release
+from toolkit.engine.target import Target
+from toolkit.errors import UserError
+from toolkit.targets import DEFAULT, NAMES, open_target
+
+if TYPE_CHECKING:
+    from toolkit.config import SiteConfig
+
+
+def add_site(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--site", metavar="NAME", help="the site (default: the one whose site.toml is here)")
+    add_target(parser)
+
+
+def add_target(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--target", choices=NAMES, default=DEFAULT, help=f"where sites run (default: {DEFAULT})")
+
+
+def add_channel(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--channel", default=channels.LIVE, metavar="CHANNEL", help="live (default), or a preview: preview/NAME or NAME"
+    )
+
+
+def port(text: str) -> int:
+    """A port as an argument. The system's own look-up takes 99999 for 34463, so that the range is checked here."""
+    number = int(text)
+    if not 0 <= number <= 65535:
+        raise argparse.ArgumentTypeError(f"{text} is not a port: it goes from 1 to 65535, and 0 takes any free one")
+    return number
+
+
+def add_yes(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("-y", "--yes", action="store_true", help="do not ask")
+
+
+def target_of(args: argparse.Namespace) -> Target:
+    return open_target(args.target)
+
+
+def config_of(args: argparse.Namespace) -> SiteConfig:
+    """The site's configuration: from site.toml here, or the defaults for --site."""
+    from toolkit import config
+
+    here = Path.cwd()
+    if args.site is None:
+        return config.load(here)
+    try:
+        found = config.load(here)
+    except config.NoConfig:
+        return config.defaults(args.site, here)
+    return found if found.name == args.site else config.defaults(args.site, here)
+
+
+def site_of(args: argparse.Namespace) -> str:
+    """The site's name alone; without --site it is read from site.toml."""
+    return args.site or config_of(args).name
+
+
+def version_of(target: Target, site: str, text: str) -> str:
+    """A version by its id or a unique beginning or ending of it."""
+    versions = prune.versions_of(target.objects, site)
+    found = [version for version in versions if text in (version, version[-7:])] or [
+        version for version in versions if version.startswith(text) or version[17:].startswith(text)
+    ]
+    if len(found) == 1:
+        return found[0]
+    if not found:
+        raise UserError(f"{site} has no version {text}", "see `toolkit releases` for those that it has")
+    raise UserError(f"{text} could be {', '.join(found[:4])}", "give more of the version's id")
+
+
+def serving(target: Target, site: str, channel: str) -> Release:
+    """What a channel serves. UserError when nothing."""
+    record = release.current(target.routes, site, channel)
+    if record is None:
+        raise UserError(f"{channel} of {site} serves nothing yet", "release something first: toolkit deploy")
+    return record
+
+
+def age(moment: float, now: float | None = None) -> str:
+    """A duration in words, for people: `3 min ago`."""
+    seconds = max(0.0, (time.time() if now is None else now) - moment)
+    for unit, length in (("d", 86400), ("h", 3600), ("min", 60)):
+        if seconds >= length:
+            return f"{int(seconds // length)} {unit} ago"
+    return f"{int(seconds)} s ago"
+
+
+def confirm(question: str, yes: bool, interactive: bool) -> None:
+    """Go on only when the person agrees. UserError without a terminal and without --yes."""
+    if yes:
+        return
+    if not interactive:
+        raise UserError(f"{question} Nobody is there to ask", "add --yes")
+    if input(f"{question} [y/N] ").strip().lower() not in ("y", "yes"):
+        raise UserError("nothing was changed", "answer y to go on")

@@ -1,0 +1,99 @@
+"""Run the local server in the foreground until Ctrl-C, or stop the one that runs in the background.
+
+While it runs, zips that are dropped into a site's upload folder are released. One server answers for every site on this machine.
+"""
+
+from __future__ import annotations
+
+import argparse
+import subprocess
+import sys
+import threading
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from toolkit.commands import common
+from toolkit.engine import channels, release
+from toolkit.engine.target import Server, Target
+from toolkit.errors import UserError
+from toolkit.workspace import Workspace, home
+
+if TYPE_CHECKING:
+    from toolkit.console import Console
+
+HELP = "run the local server in the foreground, or stop it"
+_NEW_SITES_SECONDS = 2.0
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--port", type=common.port, help="the port (default: that of last time, 8080, or the next free one)")
+    parser.add_argument("--address", help="the address to listen on (default: 127.0.0.1, this machine only)")
+    parser.add_argument("--stop", action="store_true", help="stop the server that runs in the background")
+    parser.add_argument("--descriptor", type=int, help=argparse.SUPPRESS)
+    common.add_target(parser)
+
+
+def run(args: argparse.Namespace, console: Console) -> int:
+    target = common.target_of(args)
+    if args.stop:
+        stopped = target.stop()
+        console.result({"stopped": stopped})
+        console.say("the server was stopped" if stopped else "no server was running")
+        return 0
+    return serve(target, args.address, args.port, args.descriptor, console)
+
+
+def serve(target: Target, address: str | None, port: int | None, descriptor: int | None, console: Console) -> int:
+    stop = threading.Event()
+
+    def beside() -> None:
+        # Not in `ready`: an address depends on the port of the server that answers, which is this one and waits for `ready`.
+        for record in release.channels(target.routes):
+            if record.channel == channels.LIVE:
+                console.say(f"  {record.site:<16} {target.url(record.hosts[0])}")
+        _watch_all(home() / "sites", stop, console)
+
+    def ready(server: Server) -> None:
+        console.say(f"serving on {server.where}; stop with Ctrl-C")
+        threading.Thread(target=beside, daemon=True).start()
+
+    try:
+        return target.serve(address=address, port=port, descriptor=descriptor, ready=ready)
+    finally:
+        stop.set()
+
+
+def _watch_all(sites: Path, stop: threading.Event, console: Console) -> None:
+    """Watch the upload folder of each site, also of those that come later or come back."""
+    watchers: dict[str, threading.Thread] = {}
+    said: set[str] = set()
+    while not stop.is_set():
+        for folder in sites.glob("*/uploads"):
+            known = watchers.get(folder.parent.name)
+            if known is None or not known.is_alive():
+                watcher = threading.Thread(target=_watch, args=(folder, stop, console, said), daemon=True)
+                watchers[folder.parent.name] = watcher
+                watcher.start()
+        stop.wait(_NEW_SITES_SECONDS)
+
+
+def _watch(folder: Path, stop: threading.Event, console: Console, said: set[str]) -> None:
+    from toolkit.sources import uploads
+
+    workspace = Workspace(folder.parent.name)
+    try:
+        uploads.watch(folder, lambda archive: _release(workspace, archive, console), stop=stop)
+    except UserError as error:
+        # The server goes on, and the folder is tried again; the reason is told once.
+        if error.what not in said:
+            said.add(error.what)
+            console.warn(f"{error.what} ({error.fix})")
+
+
+def _release(workspace: Workspace, archive: Path, console: Console) -> None:
+    """Deploy in a process of its own: a build must not share the server's memory, and may be killed without it."""
+    command = [sys.executable, "-m", "toolkit", "deploy", str(archive), "--site", workspace.site]
+    done = subprocess.run(command, cwd=workspace.folder, capture_output=True, text=True, errors="replace", check=False)
+    console.note(f"upload {archive.name} for {workspace.site}: {'released' if done.returncode == 0 else 'failed'}")
+    if done.returncode != 0:
+        raise UserError(f"{archive.name} was not released:\n{(done.stdout + done.stderr).strip()}", "mend it and upload it again")

@@ -1,0 +1,66 @@
+"""Show what is serving where: the server, every channel with its URL, and how full the route store is."""
+
+from __future__ import annotations
+
+import argparse
+from dataclasses import asdict
+from typing import TYPE_CHECKING
+
+from toolkit.commands import common
+from toolkit.engine import channels, limits, release
+from toolkit.engine.target import Target
+from toolkit.workspace import Workspace
+
+if TYPE_CHECKING:
+    from toolkit.console import Console
+
+HELP = "show what is serving where"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--all", action="store_true", help="every site of the target")
+    common.add_site(parser)
+
+
+def run(args: argparse.Namespace, console: Console) -> int:
+    target = common.target_of(args)
+    return status(target, "" if args.all else _site(args), console)
+
+
+def _site(args: argparse.Namespace) -> str:
+    """The site here, or none: outside a project the whole target is of interest."""
+    from toolkit import config
+
+    try:
+        return common.site_of(args)
+    except config.NoConfig:
+        return ""
+
+
+def status(target: Target, site: str, console: Console) -> int:
+    server = target.server()
+    found = sorted(release.channels(target.routes, site), key=lambda one: (one.site, one.channel != channels.LIVE, one.channel))
+    usage = target.routes.usage()
+    console.result(
+        {
+            "target": target.name,
+            "server": asdict(server),
+            "channels": [{**asdict(one), "urls": [target.url(host) for host in one.hosts]} for one in found],
+            "route_store": {"keys": usage.items, "bytes": usage.bytes, "limit": limits.STORE_BYTES},
+            "push_to": str(Workspace(site).repository) if site else None,
+        }
+    )
+    colour = "green" if server.state == "running" else "yellow"
+    console.say(f"server   {console.style(server.state, colour)}  {server.where}")
+    console.say(f"routes   {usage.bytes:,} of {limits.STORE_BYTES:,} bytes in {usage.items:,} keys")
+    if site and Workspace(site).repository.exists():
+        console.say(f"push to  {Workspace(site).repository}")
+    console.say()
+    if not found:
+        console.say(f"nothing is serving{f' for {site}' if site else ''}; start with `toolkit up`, then `toolkit deploy`")
+        return 0
+    rows = [(one.site, one.channel, one.version, one.reason, common.age(one.at), target.url(one.hosts[0])) for one in found]
+    console.table(("site", "channel", "version", "why", "since", "url"), rows)
+    if server.state != "running":
+        console.warn("the server is not running, so nobody is answered; start it with `toolkit up` or `toolkit serve`")
+    return 0

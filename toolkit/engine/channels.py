@@ -1,0 +1,51 @@
+"""Channels and the host names that lead to them.
+
+`live` answers at the site's own hosts; a preview at `<slug>--<site>.<domain>`, one DNS label of at most 63 characters, so that one
+wildcard certificate covers all. Slugs are injective: `feature/a` and `feature-a` never share one. The hash has 48 bits because who
+may push a branch may choose its name: with fewer, a name that takes over another preview's host is found in minutes.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+
+from toolkit.engine.errors import UserError
+
+LIVE = "live"
+PREVIEW = "preview/"
+SITE_LENGTH = 30
+_SLUG_LENGTH = 63 - 2 - SITE_LENGTH
+_PLAIN = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
+_DIGEST_LENGTH = 12
+_HASHED = re.compile(rf"(.*-)?[0-9a-f]{{{_DIGEST_LENGTH}}}")
+
+
+def preview_channel(branch: str) -> str:
+    """The channel that a branch, or a name given by hand, is previewed on."""
+    if not branch.strip():
+        raise UserError("a preview needs a name", "give a branch or a name, such as pr-12")
+    if any(ord(character) < 32 or ord(character) == 127 for character in branch):
+        raise UserError(f"the preview's name {branch!r} holds a control character", "give a branch or a name, such as pr-12")
+    return f"{PREVIEW}{branch}"
+
+
+def parse(text: str) -> str:
+    """A channel as a person writes it: `live`, `preview/x`, or the bare name of a preview."""
+    return text if text == LIVE else preview_channel(text.removeprefix(PREVIEW))
+
+
+def slug(name: str) -> str:
+    """The DNS label for a preview's name. Anything that is not plainly a label, or could be taken for a hashed one, gets a hash."""
+    if _PLAIN.fullmatch(name) and len(name) <= _SLUG_LENGTH and not _HASHED.fullmatch(name) and name != "xn":
+        return name
+    digest = hashlib.sha256(name.encode()).hexdigest()[:_DIGEST_LENGTH]
+    stem = re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")[: _SLUG_LENGTH - _DIGEST_LENGTH - 1].strip("-")
+    return f"{stem or 'x'}-{digest}" if stem != "xn" else f"x-{digest}"
+
+
+def hosts(site: str, channel: str, domain: str, custom: tuple[str, ...] = ()) -> tuple[str, ...]:
+    """The host names (lowercase, no port) of a channel below `domain`; a site's own hosts lead to `live` only."""
+    if channel == LIVE:
+        return (f"{site}.{domain}", *(host.lower() for host in custom))
+    return (f"{slug(channel[len(PREVIEW) :])}--{site}.{domain}",)

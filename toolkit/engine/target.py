@@ -1,0 +1,70 @@
+"""What a target is: two stores and the few things that differ between a folder and an AWS account, given as data."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+from toolkit.engine.ports import ObjectStore, RouteStore
+
+
+@dataclass(frozen=True)
+class Server:
+    """What answers visitors. `state` is "running" or "stopped"; `where` is for people, such as 127.0.0.1:8080 (pid 4711)."""
+
+    state: str
+    where: str
+    port: int = 0
+    pid: int = 0
+
+
+class EdgeRun(Protocol):
+    """The routing functions over a target's route store, for `explain`."""
+
+    reads: int
+
+    def request(self, request: dict[str, object], viewer_ip: str = "127.0.0.1") -> dict[str, object]: ...
+
+    def response(self, request: dict[str, object], response: dict[str, object]) -> dict[str, object]: ...
+
+
+class Target(Protocol):
+    """A folder on this machine, or an AWS account. `domain` is where the sites' own host names lie, `workers` how many uploads run
+    at once."""
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def domain(self) -> str: ...
+
+    @property
+    def workers(self) -> int: ...
+
+    @property
+    def objects(self) -> ObjectStore: ...
+
+    @property
+    def routes(self) -> RouteStore: ...
+
+    def url(self, host: str) -> str:
+        """The address of a host, as a visitor types it."""
+
+    def start(self, *, address: str | None, port: int | None) -> Server:
+        """See to it that visitors are answered. UserError when that fails."""
+
+    def serve(self, *, address: str | None, port: int | None, descriptor: int | None, ready: Callable[[Server], None]) -> int:
+        """Answer visitors in the foreground until interrupted; `ready` is told once they are answered. The exit code.
+
+        `descriptor` is a listening socket that `start` passes on.
+        """
+
+    def server(self) -> Server:
+        """Whether visitors are answered now."""
+
+    def stop(self) -> bool:
+        """End what `start` began; False when it was not running."""
+
+    def edge(self) -> EdgeRun:
+        """The routing functions, reading this target's route store."""

@@ -1,0 +1,1 @@
+"""The questions of `toolkit init`, and the file that it writes."""
