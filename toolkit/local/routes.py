@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import sqlite3
 import threading
+import time
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -169,7 +170,18 @@ def _size_of(connection: sqlite3.Connection, key: str) -> int | None:
 
 def _connect(path: Path) -> sqlite3.Connection:
     connection = sqlite3.connect(path, timeout=_WAIT_SECONDS, isolation_level=None)
-    connection.execute("PRAGMA journal_mode = WAL")
+    deadline = time.monotonic() + _WAIT_SECONDS
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode = WAL")
+            break
+        except sqlite3.OperationalError as error:
+            # Of several that make a new file write ahead at once, SQLite refuses all but one without waiting: the connection's
+            # timeout does not apply where waiting could be a deadlock (`sqlite3_busy_handler`).
+            if not error.sqlite_errorname.startswith("SQLITE_BUSY") or time.monotonic() > deadline:
+                connection.close()
+                raise
+            time.sleep(0.002)
     connection.execute("PRAGMA synchronous = FULL")
     return connection
 
