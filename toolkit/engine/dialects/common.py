@@ -6,7 +6,7 @@ The checks raise ValueError with a reason that reads well after "_redirects line
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Set
 from dataclasses import dataclass, field
 
 from toolkit.engine import uris
@@ -67,8 +67,8 @@ def literal(text: str) -> str:
 def target(text: str) -> str:
     """A target as it can stand in a Location: a path with one leading slash, or an http(s) URL; with its query and fragment.
 
-    What no URI may hold (RFC 3986) is percent-encoded, braces too, so that a dialect can put its `{1}` in afterwards; escapes stay as
-    they are. ValueError when it could lead off the site unseen, holds spaces, controls or backslashes, or exceeds 900 bytes.
+    What no URI may hold (RFC 3986) is percent-encoded, braces too, so that a dialect can put its `{1}` in afterwards; escapes stay
+    as they are. ValueError when it could lead off the site unseen, holds spaces, controls or backslashes, or exceeds 900 bytes.
     """
     if re.search(r"[\x00-\x20\x7f\\]", text):
         raise ValueError(f"the target {text!r} holds a space, a control character or a backslash")
@@ -86,12 +86,12 @@ def target(text: str) -> str:
     return encoded
 
 
-def header_name(text: str) -> str:
+def header_name(text: str, forbidden: Set[str] = FORBIDDEN) -> str:
     """A header's name in lower case. ValueError when it is none (RFC 9110, section 5.1) or is not for the user to set."""
     name = text.strip(" \t").lower()
     if not _TOKEN.fullmatch(name):
         raise ValueError(f"{text!r} is not a header name (RFC 9110, section 5.1)")
-    if name in FORBIDDEN or name.startswith(_FORBIDDEN_PREFIXES):
+    if name in forbidden or name.startswith(_FORBIDDEN_PREFIXES):
         raise ValueError(f"the header {name} is set by the edge and cannot be given")
     return name
 

@@ -1,4 +1,4 @@
-"""Which dialects of rule files there are, and how a version's files are read in one. A new dialect is one module and one name here."""
+"""Which dialects of rule files there are, and how a version's files are read. A new dialect is one module and one name here."""
 
 from __future__ import annotations
 
