@@ -7,6 +7,8 @@ from pathlib import Path
 import pytest
 
 from toolkit.config import NoConfig, SiteConfig, line_of, load, parse, read_secrets, site_schema
+from toolkit.engine.dialects.registry import DIALECTS
+from toolkit.engine.slashes import POLICIES
 from toolkit.errors import UserError
 from toolkit.presets.registry import every
 
@@ -32,7 +34,8 @@ MODE = "production"
 [routing]
 mode = "site"
 not_found = "/missing.html"
-clean_urls = false
+dialect = "cloudflare"
+slashes = "exact"
 immutable = ["/static/*.????????.js"]
 
 [versions]
@@ -59,7 +62,8 @@ def test_everything() -> None:
     assert (config.secrets, config.hosts, config.strict, config.previews) == (("TOKEN",), ("www.example.com",), True, False)
     assert (config.keep, config.grace_hours, config.settings.carry_days) == (3, 0.5, 2.0)
     settings = config.settings
-    assert (settings.mode, settings.not_found, settings.clean_urls) == ("site", "/missing.html", False)
+    assert (settings.mode, settings.not_found) == ("site", "/missing.html")
+    assert (settings.dialect, settings.slashes) == ("cloudflare", "exact")
     assert settings.immutable == ("/static/*.????????.js",)
 
 
@@ -106,9 +110,9 @@ def test_bad_names(name: str) -> None:
     [
         (('mode = "site"', 'mode = "spaa"'), 20, 'routing.mode is "spaa"', 'did you mean "spa"? allowed: "site", "spa"'),
         (('preset = "vite"', 'preset = "vit"'), 2, 'preset is "vit"', 'did you mean "vite"?'),
-        (("keep = 3", "keep = 0"), 26, "versions.keep is 0", "at least 1"),
-        (("keep = 3", 'keep = "3"'), 26, "versions.keep is a string", "a whole number"),
-        (("keep = 3", "kep = 3"), 26, "versions.kep is not a field", 'did you mean "keep"?'),
+        (("keep = 3", "keep = 0"), 27, "versions.keep is 0", "at least 1"),
+        (("keep = 3", 'keep = "3"'), 27, "versions.keep is a string", "a whole number"),
+        (("keep = 3", "kep = 3"), 27, "versions.kep is not a field", 'did you mean "keep"?'),
         (("strict = true", "keep = 3"), 9, "keep is not a field", '"keep" belongs in [versions]'),
         (('MODE = "production"', "MODE = 1"), 17, "build.env.MODE is a whole number", "in quotes"),
         (('MODE = "production"', 'MO-DE = ""'), 17, "build.env.MO-DE is no good name", "letters, digits"),
@@ -191,5 +195,12 @@ def test_defaults_in_the_schema_are_the_real_ones() -> None:
     assert (versions["keep"]["default"], versions["grace_hours"]["default"]) == (config.keep, config.grace_hours)
     assert versions["carry_days"]["default"] == config.settings.carry_days
     assert routing["not_found"]["default"] == config.settings.not_found
-    assert routing["clean_urls"]["default"] == config.settings.clean_urls
+    assert routing["dialect"]["default"] == config.settings.dialect
+    assert routing["slashes"]["default"] == config.settings.slashes
     assert fields["previews"]["properties"]["enabled"]["default"] == config.previews
+
+
+def test_the_schema_names_every_dialect_and_slash_policy() -> None:
+    routing = site_schema()["properties"]["routing"]["properties"]
+    assert routing["dialect"]["enum"] == list(DIALECTS)
+    assert routing["slashes"]["enum"] == list(POLICIES)

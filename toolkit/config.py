@@ -165,7 +165,8 @@ def _config(data: dict[str, Any], path: Path) -> SiteConfig:
     settings = Settings(
         mode=routing.get("mode", preset.mode),
         not_found=routing.get("not_found", "/404.html"),
-        clean_urls=routing.get("clean_urls", True),
+        dialect=routing.get("dialect", Settings.dialect),
+        slashes=routing.get("slashes", Settings.slashes),
         immutable=tuple(routing.get("immutable", preset.immutable)),
         carry_days=float(versions.get("carry_days", 7)),
     )

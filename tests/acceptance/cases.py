@@ -126,7 +126,7 @@ def _settings(text: str | bytes, folder: Path) -> None:
 _TOMLS: dict[str, tuple[str | bytes, str]] = {
     "syntax": ('name = "shop"\n\n[build\nroot = 1\n', "line 3"),
     "no-quotes": ("name = shop\n", "line 1"),
-    "wrong-type": ('name = "shop"\n[routing]\nclean_urls = "yes"\n', "line 3: routing.clean_urls"),
+    "wrong-type": ('name = "shop"\n[routing]\nslashes = "yes"\n', "line 3: routing.slashes"),
     "unknown-key": ('name = "shop"\n\nbranhc = "main"\n', "line 3: branhc"),
     "unknown-key-in-table": ('name = "shop"\n[build]\nsecret = ["A"]\n', "line 3: build.secret"),
     "bad-name": ('# ours\nname = "My Shop"\n', "line 2: name"),

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.conftest import require_tool
+from toolkit.edgecode import edge_code
 from toolkit.local.javascript import Script, ScriptError
 from toolkit.paths import resource
 
@@ -54,7 +55,7 @@ def run(engine: str, kvs: Mapping[str, str], events: Sequence[Event], function: 
     """
     source = resource("functions") / "edge" / f"{function}.js"
     if engine == "njs":
-        return [answer for batch in _batches(events) for answer in run_njs(source.read_text(), kvs, batch)]
+        return [answer for batch in _batches(events) for answer in run_njs(edge_code(source), kvs, batch)]
     return run_quickjs(source, kvs, events)
 
 

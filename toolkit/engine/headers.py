@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from functools import lru_cache
 
-from toolkit.engine import limits, mime
+from toolkit.engine import limits, mime, patterns, uris
 from toolkit.engine.errors import UserError
 from toolkit.engine.model import Asset, HeaderRule, Settings, blob_key
-from toolkit.engine.rules import matches
 from toolkit.engine.scan import ScannedFile
 
 EDGE_LIFETIME = "public, max-age=0, s-maxage=31536000"
@@ -22,21 +22,43 @@ REVALIDATE = "public, max-age=0, must-revalidate"
 IMMUTABLE = "public, max-age=31536000, immutable"
 
 
-def assets(files: Iterable[ScannedFile], rules: Sequence[HeaderRule], settings: Settings) -> dict[str, Asset]:
-    """One asset per file, keyed by path."""
-    return {entry.path: asset(entry, rules, settings) for entry in files}
+@dataclass(frozen=True)
+class Traits:
+    """How a dialect treats headers: whether a name that several rules set gets all of their values, whether redirects carry them
+    too, and what a missing page's Cache-Control is whatever the rules say ("" = as they say)."""
+
+    is_joined: bool = False
+    on_redirects: bool = False
+    missing: str = ""
 
 
-def asset(entry: ScannedFile, rules: Sequence[HeaderRule], settings: Settings, status: int = 200) -> Asset:
-    """The asset of one file; with `status` 404 the variant of it that answers for a missing page."""
-    immutable = status == 200 and is_immutable(entry.path, settings.immutable)
-    custom = _custom_headers(entry.path, rules, settings)
-    media_type = custom.pop("content-type", "") or mime.content_type(entry.path)
-    edge: dict[str, object] = {"c": custom.pop("cache-control", "") or (IMMUTABLE if immutable else REVALIDATE)}
-    if status != 200:
-        edge["s"] = status
-    if custom:
-        edge["h"] = custom
+# Cloudflare Pages, "Headers" and "Serving Pages"; Netlify, "Custom headers".
+_TRAITS = {"netlify": Traits(), "cloudflare": Traits(is_joined=True, on_redirects=True, missing="no-store")}
+
+
+def traits(settings: Settings) -> Traits:
+    return _TRAITS[settings.dialect]
+
+
+def asset(entry: ScannedFile, rules: Sequence[HeaderRule], settings: Settings, address: str = "") -> Asset:
+    """The asset of one file as visitors of `address` (decoded; its own path by default) get it."""
+    given = matching(uris.canonical_of(address or entry.path), rules, settings) if rules else {}
+    immutable = is_immutable(entry.path, settings.immutable)
+    cache = given.pop("cache-control", "") or (IMMUTABLE if immutable else REVALIDATE)
+    return _asset(entry, given, {"c": cache}, immutable)
+
+
+def error_page(entry: ScannedFile, given: Mapping[str, str], settings: Settings, status: int) -> Asset:
+    """The variant of a file that answers under `status`, with the headers `given`."""
+    rest = dict(given)
+    cache = rest.pop("cache-control", "") or REVALIDATE
+    return _asset(entry, rest, {"c": (traits(settings).missing if status == 404 else "") or cache, "s": status}, False)
+
+
+def _asset(entry: ScannedFile, given: dict[str, str], edge: dict[str, object], immutable: bool) -> Asset:
+    media_type = given.pop("content-type", "") or mime.content_type(entry.path)
+    if given:
+        edge["h"] = given
     packed = json.dumps(edge, sort_keys=True, separators=(",", ":"))
     if len(packed) + len("edge") > limits.METADATA_BYTES:
         raise UserError(
@@ -47,20 +69,22 @@ def asset(entry: ScannedFile, rules: Sequence[HeaderRule], settings: Settings, s
     return Asset(entry.path, entry.sha256, entry.size, blob_key(entry.sha256, headers), headers, immutable)
 
 
-def _custom_headers(path: str, rules: Sequence[HeaderRule], settings: Settings) -> dict[str, str]:
+def matching(path: str, rules: Iterable[HeaderRule], settings: Settings) -> dict[str, str]:
+    """What the rules set for a canonical path; an empty value takes a header out that the edge would set by itself."""
     found: dict[str, str] = {}
     for rule in rules:
-        # A rule may name the page as visitors do (/about) or as it lies in the folder (/about.html).
-        if matches(rule.pattern, path) or (settings.clean_urls and matches(rule.pattern, clean_path(path))):
-            found.update(rule.headers)
+        match = patterns.compiled(rule.pattern, rule.ignore_case).fullmatch(path)
+        if match:
+            for name, value in rule.headers.items():
+                filled = patterns.fill(value, match.groups())
+                joins = traits(settings).is_joined and filled and found.get(name)
+                found[name] = f"{found[name]}, {filled}" if joins else filled
     return found
 
 
-def clean_path(path: str) -> str:
-    """The canonical address of a page: `/about.html` -> `/about`, `/blog/index.html` -> `/blog/`; other files keep theirs."""
-    if path.endswith("/index.html"):
-        return path[: -len("index.html")]
-    return path[: -len(".html")] if path.endswith(".html") and not path.endswith("/.html") else path
+def is_error_page(file: str, settings: Settings) -> bool:
+    """Whether a file is the site's own page for what is missing, or that of one of its folders."""
+    return bool(file) and file.rsplit("/", 1)[1] == settings.not_found.rsplit("/", 1)[1]
 
 
 def is_immutable(path: str, globs: Sequence[str]) -> bool:

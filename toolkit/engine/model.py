@@ -14,7 +14,7 @@ from typing import Any
 
 from toolkit.engine.errors import UserError
 
-MANIFEST_FORMAT = 1
+MANIFEST_FORMAT = 2
 BLOB_KEY_LENGTH = 22
 
 
@@ -32,35 +32,73 @@ class Source:
 
 @dataclass(frozen=True)
 class HeaderRule:
-    """Response headers for the paths that `pattern` matches (`*` matches anything, also slashes). `line` is for messages."""
+    """Response headers for what `pattern` matches; an empty value takes a header out that an earlier rule, or the edge, would set.
+
+    `pattern` is a regular expression over the whole canonical path (`engine.uris`), within what Python and both JavaScript engines
+    read alike. `{1}`, `{2}` … in a value stand for its groups. `source` and `line` are for messages.
+    """
 
     pattern: str
     headers: Mapping[str, str]
     line: int = 0
+    source: str = ""
+    ignore_case: bool = False
+    file: str = "_headers"
 
 
 @dataclass(frozen=True)
-class Redirect:
-    """An exact redirect: `path` is decoded, `target` is what goes into Location (percent-encoded)."""
+class Rule:
+    """A redirect or a rewrite, in whichever dialect it was written. Of those that hold, the first one in the file answers.
 
-    path: str
+    `paths`: decoded paths that it answers exactly (all groups are then empty). `pattern`: a regular expression over the whole
+    canonical path ("" = only `paths`); everything it matches begins with the canonical folder `prefix` ("/", "/news/").
+    `target`: a canonical path or an http(s) URL, in which `{1}`, `{2}` … stand for the pattern's groups and, counted on, for the
+    captured query values; "" is the site's own error page. `status` 3xx is a redirect, 200 a rewrite (of a URL: a proxy), any other
+    one the page at `target` under that status. `force`: also where a file has the path.
+
+    The conditions all have to hold: `query` pairs of a name and a value ("{}" captures any value), `countries` (ISO 3166-1, lower
+    case), `languages` (BCP 47, lower case), `cookies` (names that are there), `host` and `scheme`. `text` is the rule as written.
+    """
+
+    line: int
+    text: str
+    status: int
     target: str
-    status: int = 301
+    paths: tuple[str, ...] = ()
+    pattern: str = ""
+    prefix: str = "/"
     force: bool = False
-    line: int = 0
+    query: tuple[tuple[str, str], ...] = ()
+    countries: tuple[str, ...] = ()
+    languages: tuple[str, ...] = ()
+    cookies: tuple[str, ...] = ()
+    host: str = ""
+    scheme: str = ""
+    file: str = "_redirects"
+
+    @property
+    def is_conditional(self) -> bool:
+        """Whether more than the path decides."""
+        return bool(self.query or self.countries or self.languages or self.cookies or self.host or self.scheme)
+
+    @property
+    def is_redirect(self) -> bool:
+        return 300 <= self.status < 400
 
 
 @dataclass(frozen=True)
 class Settings:
     """How a version answers; sealed into its manifest, so a rollback also restores the rules.
 
-    `mode` is "site" (a missing page is a 404) or "spa" (it is `/index.html`). `clean_urls`: `/about` serves `about.html`.
+    `dialect`: whose rule files `_redirects` and `_headers` are (`engine.dialects`). `slashes`: the policy that decides under which
+    addresses a page answers (`engine.slashes`). `mode` is "site" (a missing page is a 404) or "spa" (it is `/index.html`).
     `immutable` holds globs of files whose names carry a hash (`?` is one character of the hash, `*` stays inside a folder).
     """
 
     mode: str = "site"
     not_found: str = "/404.html"
-    clean_urls: bool = True
+    dialect: str = "netlify"
+    slashes: str = "auto"
     immutable: tuple[str, ...] = ()
     carry_days: float = 7.0
 
@@ -78,8 +116,26 @@ class Asset:
 
 
 @dataclass(frozen=True)
+class Fallback:
+    """What answers for missing paths that `pattern` (as in `Rule`) covers: `page`, a key of `Manifest.error_pages`, or a bare 404
+    with `headers`."""
+
+    pattern: str
+    prefix: str
+    page: str
+    headers: Mapping[str, str] = field(default_factory=dict)
+    ignore_case: bool = False
+
+
+@dataclass(frozen=True)
 class Manifest:
-    """A sealed version: every asset, every rule, where it came from. `carried` are assets of earlier versions for old tabs."""
+    """A sealed version: every asset, every rule, where it came from. `carried` are assets of earlier versions for old tabs.
+
+    `variants`: address -> the asset there, where it differs in headers from the file's own. `error_pages`: pages that answer under
+    another status than 200; the key is that status and the file, "404/404.html", and for more than one of them "#" and a number.
+    `fallback`: the file that answers for what is missing ("" none, "/index.html" for pages, "*/index.html" for everything);
+    `fallbacks` come before it, the first that covers a path answers.
+    """
 
     site: str
     version: str
@@ -88,23 +144,33 @@ class Manifest:
     settings: Settings
     assets: Mapping[str, Asset]
     error_pages: Mapping[str, Asset] = field(default_factory=dict)
-    redirects: tuple[Redirect, ...] = ()
+    variants: Mapping[str, Asset] = field(default_factory=dict)
+    redirects: tuple[Rule, ...] = ()
+    header_rules: tuple[HeaderRule, ...] = ()
+    fallback: str = ""
+    fallbacks: tuple[Fallback, ...] = ()
     carried: Mapping[str, Asset] = field(default_factory=dict)
 
     @property
     def digest(self) -> str:
         """Hex SHA-256 of what visitors can see of this version: equal for equal content, whenever it was built."""
+        groups = {"assets": self.assets, "errors": self.error_pages, "variants": self.variants}
         seen = {
-            "assets": {path: asset.blob for path, asset in self.assets.items()},
-            "errors": {path: asset.blob for path, asset in self.error_pages.items()},
+            **{name: {path: asset.blob for path, asset in group.items()} for name, group in groups.items()},
             "redirects": [asdict(rule) for rule in self.redirects],
+            "headers": [asdict(rule) for rule in self.header_rules],
+            "fallback": [self.fallback, [asdict(one) for one in self.fallbacks]],
             "settings": asdict(self.settings),
         }
         return hashlib.sha256(canonical(seen)).hexdigest()
 
+    def served_at(self, address: str, file: str) -> Asset:
+        """The asset that `file` answers with at `address`."""
+        return self.variants.get(address) or self.assets[file]
+
     def blobs(self) -> set[str]:
         """Keys of all blobs that this version needs."""
-        groups = (self.assets, self.error_pages, self.carried)
+        groups = (self.assets, self.error_pages, self.variants, self.carried)
         return {asset.blob for group in groups for asset in group.values()}
 
     def to_json(self) -> bytes:
@@ -135,7 +201,11 @@ class Manifest:
                 settings=Settings(**{**data["settings"], "immutable": tuple(data["settings"]["immutable"])}),
                 assets=_assets(data["assets"]),
                 error_pages=_assets(data["error_pages"]),
-                redirects=tuple(Redirect(**rule) for rule in data["redirects"]),
+                variants=_assets(data["variants"]),
+                redirects=tuple(_rule(rule) for rule in data["redirects"]),
+                header_rules=tuple(HeaderRule(**rule) for rule in data["header_rules"]),
+                fallback=data["fallback"],
+                fallbacks=tuple(Fallback(**one) for one in data["fallbacks"]),
                 carried=_assets(data["carried"]),
             )
         except (ValueError, KeyError, TypeError) as error:
@@ -148,7 +218,10 @@ class Release:
 
     `order` decides which of two releases is newer: the source's time for a build, the moment of the command for a rollback.
     `token` identifies the attempt, so that a retry after a lost reply recognises its own work. `reason` is "deploy", "push",
-    "rollback", "promote" or "remove"; a removed channel's record has an empty `version`.
+    "rollback", "promote", "canary" or "remove"; a removed channel's record has an empty `version`.
+
+    While a canary runs, `percent` of the visitors get the version `canary`, picked by their `cookie` of that name if there is one.
+    `ended` is the canary that this release put an end to, `canonical` the host that the user's other hosts redirect to.
     """
 
     site: str
@@ -163,6 +236,11 @@ class Release:
     hosts: tuple[str, ...] = ()
     commit: str = ""
     note: str = ""
+    canonical: str = ""
+    canary: str = ""
+    percent: float = 0.0
+    cookie: str = ""
+    ended: str = ""
 
     def to_json(self) -> str:
         return canonical(asdict(self)).decode()
@@ -187,6 +265,11 @@ def _object(body: bytes) -> dict[str, Any]:
 
 def _assets(data: Mapping[str, Mapping[str, Any]]) -> dict[str, Asset]:
     return {path: Asset(**asset) for path, asset in data.items()}
+
+
+def _rule(data: Mapping[str, Any]) -> Rule:
+    lists = {name: tuple(data[name]) for name in ("paths", "countries", "languages", "cookies")}
+    return Rule(**{**data, **lists, "query": tuple((name, value) for name, value in data["query"])})
 
 
 def canonical(value: object) -> bytes:

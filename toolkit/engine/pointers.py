@@ -4,10 +4,22 @@ from __future__ import annotations
 
 from toolkit.engine.model import Manifest
 
+FORMAT = "2"
+FIELDS = 8
 
-def pointer(manifest: Manifest, table_ref: str, previous_ref: str) -> str:
-    """What a host's key holds: `1|site|version|table|spa page|404 page|table known to have spread`, `-` where there is none."""
-    spa = manifest.assets.get("/index.html") if manifest.settings.mode == "spa" else None
-    error = manifest.error_pages.get("/")
-    fields = ("1", manifest.site, manifest.version, table_ref, spa.blob if spa else "-", error.blob if error else "-")
-    return "|".join((*fields, previous_ref or "-"))
+
+def pointer(manifest: Manifest, table_ref: str, previous_ref: str, gate: str = "-") -> str:
+    """`2|site|version|table|fallback|error page|table known to have spread|gate`, `-` where there is none."""
+    fields = (FORMAT, manifest.site, manifest.version, table_ref, _fallback(manifest), _error(manifest), previous_ref or "-", gate)
+    return "|".join(fields)
+
+
+def _fallback(manifest: Manifest) -> str:
+    """The blob that answers for missing pages, with a star before it for everything that is missing."""
+    star = "*" if manifest.fallback.startswith("*") else ""
+    return f"{star}{manifest.assets[manifest.fallback.removeprefix('*')].blob}" if manifest.fallback else "-"
+
+
+def _error(manifest: Manifest) -> str:
+    page = manifest.error_pages.get(f"404{manifest.settings.not_found}")
+    return page.blob if page else "-"

@@ -15,15 +15,16 @@ from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from toolkit.engine import headers, layout, leases, release, tables
+from toolkit.engine import layout, leases, release, tables
+from toolkit.engine.dialects.common import Problem
+from toolkit.engine.dialects.registry import parse
 from toolkit.engine.errors import NotFound, UserError
-from toolkit.engine.model import Asset, HeaderRule, Manifest, Settings, Source
+from toolkit.engine.model import Asset, Manifest, Settings, Source
+from toolkit.engine.pages import pages
 from toolkit.engine.ports import ObjectStore, RouteStore
-from toolkit.engine.rules import Problem, parse
 from toolkit.engine.scan import Scan, ScannedFile, scan
 from toolkit.engine.upload import upload, verify
 
-ROOT = "/"
 Progress = Callable[[int], None]
 
 
@@ -69,6 +70,7 @@ def plan(
     settings: Settings,
     channels: Sequence[str] = ("live",),
     strict: bool = False,
+    require_index: bool = True,
     now: float | None = None,
 ) -> Plan:
     """Read `folder` and decide. `channels` are those whose visitors may hold old tabs; the first is the one compared with.
@@ -78,22 +80,26 @@ def plan(
     moment = time.time() if now is None else now
     layout.check_site(site)
     found = scan(folder)
-    if not any(entry.path == "/index.html" for entry in found.files):
+    if require_index and not any(entry.path == "/index.html" for entry in found.files):
         raise UserError(f"{folder} has no index.html", _index_hint(found))
-    rules = parse(found.rules)
+    rules = parse(found.rules, settings.dialect)
     if strict and rules.problems:
         raise UserError("; ".join(map(str, rules.problems)), "mend these lines, or set `strict = false`")
-    chosen = replace(settings, mode="spa") if rules.spa else settings
-    recent = _recent(objects, routes, site, channels, chosen.carry_days, moment)
+    recent = _recent(objects, routes, site, channels, settings.carry_days, moment)
+    made = pages(found.files, rules, settings)
     draft = Manifest(
         site=site,
         version="",
         created=moment,
         source=source,
-        settings=chosen,
-        assets=headers.assets(found.files, rules.headers, chosen),
-        error_pages=_error_pages(found, rules.headers, chosen),
-        redirects=tuple(rules.redirects),
+        settings=settings,
+        assets=made.assets,
+        error_pages=made.error_pages,
+        variants=made.variants,
+        redirects=made.redirects,
+        header_rules=tuple(rules.headers),
+        fallback=made.fallback,
+        fallbacks=made.fallbacks,
     )
     manifest = replace(
         draft,
@@ -108,11 +114,6 @@ def _index_hint(found: Scan) -> str:
     if other:
         return f"deploy its folder {other[1 : -len('/index.html')]} instead, or correct `output` in site.toml"
     return "check the build's output folder, or add an index.html"
-
-
-def _error_pages(found: Scan, rules: Sequence[HeaderRule], settings: Settings) -> dict[str, Asset]:
-    page = next((entry for entry in found.files if entry.path == settings.not_found), None)
-    return {ROOT: headers.asset(page, rules, settings, status=404)} if page else {}
 
 
 def _recent(
@@ -148,7 +149,7 @@ def _decide(manifest: Manifest, recent: list[Manifest], found: Scan, problems: t
     files = {entry.path: entry for entry in found.files}
     uploads: dict[str, tuple[Asset, ScannedFile]] = {}
     decisions = []
-    for asset in [*manifest.assets.values(), *manifest.error_pages.values()]:
+    for asset in [*manifest.assets.values(), *manifest.variants.values(), *manifest.error_pages.values()]:
         if asset.blob not in known:
             uploads.setdefault(asset.blob, (asset, files[asset.path]))
     for path, asset in manifest.assets.items():
@@ -209,7 +210,8 @@ def publish(
 
 def _all(manifest: Manifest) -> list[Asset]:
     """One asset for each blob of the version."""
-    groups = (manifest.carried, manifest.error_pages, manifest.assets)  # of equal ones the last stays: there is a file for it
+    # Of equal ones the last stays: there is a file for it.
+    groups = (manifest.carried, manifest.error_pages, manifest.variants, manifest.assets)
     return list({asset.blob: asset for group in groups for asset in group.values()}.values())
 
 

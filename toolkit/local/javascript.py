@@ -1,4 +1,4 @@
-"""One CloudFront function in quickjs-ng: the very file that CloudFront runs, in a context made to look like its runtime.
+"""One CloudFront function in quickjs-ng: the very code that CloudFront runs, in a context made to look like its runtime.
 
 Stages: size check; the leading `import` statements become `var` on their line, in memory, since the engine has no module
 loader; the sandbox takes away what CloudFront lacks; the handler is compiled once and called with JSON.
@@ -20,6 +20,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Protocol
 
+from toolkit.edgecode import edge_code
 from toolkit.engine import limits
 from toolkit.engine.errors import LimitExceeded, UserError
 from toolkit.local.js_sandbox import ALGORITHMS, CLEANUP, ENCODINGS, bootstrap
@@ -140,10 +141,11 @@ class Script:
 
 def _load(path: Path) -> str:
     try:
-        code = path.read_bytes()
-        if len(code) > limits.FUNCTION_BYTES:
-            raise LimitExceeded(f"{path} has {len(code)} bytes, CloudFront takes {limits.FUNCTION_BYTES}", "shorten the function")
-        return without_imports(code.decode())
+        code = edge_code(path)
+        size = len(code.encode())
+        if size > limits.FUNCTION_BYTES:
+            raise LimitExceeded(f"{path} comes to {size} bytes, CloudFront takes {limits.FUNCTION_BYTES}", "shorten the function")
+        return without_imports(code)
     except OSError as error:
         raise UserError(f"{path} cannot be read: {error.strerror}", "reinstall the toolkit") from error
     except UnicodeDecodeError as error:

@@ -116,7 +116,13 @@ _SOURCE = r"""
       return resolve({ creationDateTime: '', lastUpdatedDateTime: '', keyCount: host.count() });
     },
   };
-  const modules = { crypto: crypto, cloudfront: { kvs: function () { return kvs; } } };
+  // Another origin for this request is no part of what the handler returns; here it comes back as the request's `origin`.
+  let origin;
+  const cloudfront = {
+    kvs: function () { return kvs; },
+    updateRequestOrigin: function (wanted) { origin = parse(stringify(wanted)); },
+  };
+  const modules = { crypto: crypto, cloudfront: cloudfront };
   function load(name) {
     if (!Object.prototype.hasOwnProperty.call(modules, name)) throw new Error('Cannot find module "' + name + '"');
     return modules[name];
@@ -144,7 +150,10 @@ _SOURCE = r"""
 
   // [0, answer] or [1, text of what was thrown]
   let outcome;
-  function succeed(value) { outcome = stringify([0, value]); }
+  function succeed(value) {
+    if (origin && value) value.origin = origin;
+    outcome = stringify([0, value]);
+  }
   function fail(error) {
     // The engine has no memory left for an error object when it throws null.
     let text = error === null ? 'threw null: probably out of memory' : 'threw ' + String(error);
@@ -153,7 +162,7 @@ _SOURCE = r"""
   }
   function enter(handler, type) {
     return function (ip, request, response) {
-      outcome = undefined;
+      outcome = origin = undefined;
       started = clock();
       const event = {
         version: '1.0',

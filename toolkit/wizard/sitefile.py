@@ -36,7 +36,8 @@ _TEMPLATE = """\
 
 [routing]
 {routing}# not_found = "/404.html"      # the page for what is not there
-# clean_urls = true            # /about answers with about.html
+# dialect = "netlify"          # the host whose language _redirects and _headers are written in, or "cloudflare"
+# slashes = "auto"             # under which addresses a page answers; "auto": /about serves about.html
 
 [versions]
 # keep = 10                    # versions that `toolkit prune` leaves besides those in use
