@@ -74,16 +74,36 @@ def target(text: str) -> str:
         raise ValueError(f"the target {text!r} holds a space, a control character or a backslash")
     absolute = _ABSOLUTE.fullmatch(text)
     if absolute:
-        origin, rest = f"{absolute[1].lower()}://{_host(absolute[2])}", absolute[3]
+        origin, rest = f"{absolute[1].lower()}://{host(absolute[2])}", absolute[3]
     elif text.startswith("/") and not text.startswith("//"):
         origin, rest = "", text
     else:
         # A scheme-relative target would leave the site without saying so.
         raise ValueError(f"the target {text!r} must start with a single / or with http:// or https://")
-    encoded = origin + _NOT_IN_A_URI.sub(lambda match: _escape(match[0]), rest)
-    if len(encoded) > MAX_TARGET:
+    return bounded(origin + encoded(rest))
+
+
+def bounded(text: str) -> str:
+    """A target, if it is not too long. ValueError when it is."""
+    if len(text) > MAX_TARGET:
         raise ValueError(f"the target is longer than {MAX_TARGET} bytes")
-    return encoded
+    return text
+
+
+def encoded(text: str) -> str:
+    """The text with what no URI may hold percent-encoded, as `target` does it. ValueError when it is no Unicode text."""
+    return _NOT_IN_A_URI.sub(lambda match: _escape(match[0]), text)
+
+
+def host(text: str) -> str:
+    """The host of a URL, perhaps with a port, in ASCII and lower case. ValueError when it is none; `user@host` is none."""
+    try:
+        name = text.lower() if text.isascii() else text.encode("idna").decode().lower()
+    except UnicodeError:
+        name = ""
+    if not _HOST.fullmatch(name):
+        raise ValueError(f"{text!r} is not the name of a host")
+    return name
 
 
 def header_name(text: str, forbidden: Set[str] = FORBIDDEN) -> str:
@@ -105,16 +125,6 @@ def header_value(name: str, text: str) -> str:
     if not all(" " <= character <= "~" for character in value):
         raise ValueError(f"the value of {name} holds a character outside printable ASCII")
     return value
-
-
-def _host(text: str) -> str:
-    try:
-        host = text.lower() if text.isascii() else text.encode("idna").decode().lower()
-    except UnicodeError:
-        host = ""
-    if not _HOST.fullmatch(host):
-        raise ValueError(f"{text!r} is not a host that a target can name")
-    return host
 
 
 def _escape(character: str) -> str:
