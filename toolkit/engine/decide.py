@@ -8,12 +8,14 @@ either a short list for the edge, or says that the site's patterns come first.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from toolkit.engine import headers, patterns, slashes, uris
 from toolkit.engine.model import Fallback, Manifest, Rule
 from toolkit.engine.patterns import Entry
+
+Groups = tuple[str | None, ...]
 
 
 @dataclass(frozen=True)
@@ -59,18 +61,40 @@ def file_for(addresses: Mapping[str, slashes.Answer], target: str) -> str:
     return landing(addresses, uris.decoded(target.split("?")[0].split("#")[0]))
 
 
+class Coverage:
+    """Which rules cover a path, found without trying all of them."""
+
+    def __init__(self, rules: Sequence[Rule]) -> None:
+        self.rules = rules
+        self.exact: dict[str, list[int]] = {}
+        self._by_prefix: dict[str, list[int]] = {}
+        for index, rule in enumerate(rules):
+            for path in rule.paths:
+                self.exact.setdefault(path, []).append(index)
+            if rule.pattern:
+                self._by_prefix.setdefault(rule.prefix, []).append(index)
+
+    def over(self, path: str) -> Iterator[tuple[Rule, Groups]]:
+        """The rules that cover a decoded path, in order, with the groups of their patterns; not those that lead back to it."""
+        url = uris.canonical_of(path)
+        covering = list(self.exact.get(path, ()))
+        for folder in patterns.folders(url):
+            covering += self._by_prefix.get(folder, ())
+        for index in sorted(set(covering)):
+            rule = self.rules[index]
+            match = patterns.compiled(rule.pattern).fullmatch(url) if rule.pattern else None
+            groups = match.groups() if match else ()
+            if (match or path in rule.paths) and not patterns.leads_nowhere(rule, url, groups):
+                yield rule, groups
+
+
 class _Decider:
     def __init__(self, manifest: Manifest) -> None:
         self.manifest = manifest
         self.rules = manifest.redirects
         self.addresses = addresses_of(manifest)
-        self.exact: dict[str, list[int]] = {}
-        self.by_prefix: dict[str, list[int]] = {}
-        for index, rule in enumerate(self.rules):
-            for path in rule.paths:
-                self.exact.setdefault(path, []).append(index)
-            if rule.pattern:
-                self.by_prefix.setdefault(rule.prefix, []).append(index)
+        self.coverage = Coverage(manifest.redirects)
+        self.exact = self.coverage.exact
 
     def decisions(self) -> Decisions:
         base = {path: self._base(path, answer) for path, answer in self.addresses.items()}
@@ -133,17 +157,8 @@ class _Decider:
 
     def _chain(self, path: str, exists: bool) -> Iterator[tuple[Rule, bool]]:
         """The rules that may decide about a path, in order, each with whether it answers itself or leaves it to the file."""
-        url = uris.canonical_of(path)
-        covering = list(self.exact.get(path, ()))
-        for folder in patterns.folders(url):
-            covering += self.by_prefix.get(folder, ())
-        for index in sorted(set(covering)):
-            rule = self.rules[index]
-            match = patterns.compiled(rule.pattern).fullmatch(url) if rule.pattern else None
-            if (path not in rule.paths and not match) or patterns.leads_nowhere(rule, url, match.groups() if match else ()):
-                continue
-            answers = rule.force or not exists
-            yield rule, answers
+        for rule, _ in self.coverage.over(path):
+            yield rule, rule.force or not exists
             if not rule.is_conditional:
                 return
 

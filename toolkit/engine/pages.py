@@ -13,8 +13,9 @@ from dataclasses import dataclass, field
 from itertools import combinations
 
 from toolkit.engine import headers, patterns, slashes, uris
+from toolkit.engine.circles import without_circles
 from toolkit.engine.decide import file_for
-from toolkit.engine.dialects.common import Rules
+from toolkit.engine.dialects.common import Problem, Rules
 from toolkit.engine.model import Asset, Fallback, HeaderRule, Rule, Settings
 from toolkit.engine.scan import ScannedFile
 
@@ -28,7 +29,7 @@ _UNKNOWN = {"add": ("(/(?:[^/]+/)*[^/.]+)", "{1}/"), "drop": ("(/.+)/", "{1}")}
 
 @dataclass
 class Pages:
-    """The parts of a manifest that come from files and rules; see `model.Manifest`."""
+    """The parts of a manifest that come from files and rules; see `model.Manifest`. `problems` are rules that were left out."""
 
     assets: dict[str, Asset] = field(default_factory=dict)
     variants: dict[str, Asset] = field(default_factory=dict)
@@ -36,13 +37,15 @@ class Pages:
     redirects: tuple[Rule, ...] = ()
     fallback: str = ""
     fallbacks: tuple[Fallback, ...] = ()
+    problems: list[Problem] = field(default_factory=list)
 
 
 def pages(files: Sequence[ScannedFile], rules: Rules, settings: Settings) -> Pages:
     """Everything that the files can answer with. UserError when a file's headers do not fit."""
     by_path = {entry.path: entry for entry in files}
     addresses = slashes.addresses(settings.slashes, by_path)
-    made = Pages(redirects=(*rules.redirects, *_slash_rules(settings)))
+    redirects, problems = without_circles(rules.redirects, addresses)
+    made = Pages(redirects=(*redirects, *_slash_rules(settings)), problems=problems)
     _add_assets(made, by_path, addresses, rules.headers, settings)
     everywhere = headers.matching("/", [rule for rule in rules.headers if patterns.is_universal(rule.pattern)], settings)
     for path, entry in by_path.items():

@@ -83,10 +83,11 @@ def plan(
     if require_index and not any(entry.path == "/index.html" for entry in found.files):
         raise UserError(f"{folder} has no index.html", _index_hint(found))
     rules = parse(found.rules, settings.dialect)
-    if strict and rules.problems:
-        raise UserError("; ".join(map(str, rules.problems)), "mend these lines, or set `strict = false`")
-    recent = _recent(objects, routes, site, channels, settings.carry_days, moment)
     made = pages(found.files, rules, settings)
+    problems = (*rules.problems, *made.problems)
+    if strict and problems:
+        raise UserError("; ".join(map(str, problems)), "mend these lines, or set `strict = false`")
+    recent = _recent(objects, routes, site, channels, settings.carry_days, moment)
     draft = Manifest(
         site=site,
         version="",
@@ -106,7 +107,7 @@ def plan(
         version=layout.version_id(source.time, source.commit or draft.digest),
         carried=_carried(recent, draft),
     )
-    return _decide(manifest, recent, found, tuple(rules.problems))
+    return _decide(manifest, recent, found, problems)
 
 
 def _index_hint(found: Scan) -> str:
