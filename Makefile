@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test lint bench bench-serve bench-push bench-flips clean
+.PHONY: demo test lint bench bench-serve bench-push bench-flips bench-edge clean
 
 demo: $(VENV)/.base
 	$(BIN)/toolkit demo
@@ -26,6 +26,10 @@ bench-push: $(VENV)/.base
 
 bench-flips: $(VENV)/.base
 	$(BIN)/python -m tests.bench.flips
+
+# Needs njs, valgrind and npm; a minute and a half.
+bench-edge: $(VENV)/.base
+	$(BIN)/python -m tests.bench.edge
 
 $(VENV)/bin/python:
 	$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or newer is needed; set PYTHON=/path/to/python3.11" if sys.version_info < (3, 11) else 0)'
