@@ -24,7 +24,11 @@ MOST_FALLBACKS = 24
 MAINTENANCE = ("/503.html", "/maintenance.html")
 # Without a 404.html Cloudflare Pages takes a site for a single-page app ("Serving Pages").
 _APP_WITHOUT_ERROR_PAGE = {"cloudflare-pages"}
-_UNKNOWN = {"add": ("(/(?:[^/]+/)*[^/.]+)", "{1}/"), "drop": ("(/.+)/", "{1}")}
+# What such a policy does to every path, in its host's own terms (`@vercel/routing-utils`).
+_UNKNOWN = {
+    "add": ((r"(?!/\.well-known(?:/|$))(/(?:[^/]+/)*[^/.]+)", "{1}/"), (r"(/(?:[^/]+/)*[^/]+\.\w+)/", "{1}")),
+    "drop": ((r"(/.+)/", "{1}"),),
+}
 
 
 @dataclass
@@ -87,9 +91,7 @@ def _add_assets(
 
 def _slash_rules(settings: Settings) -> Iterator[Rule]:
     """Policies that respell every path, whether or not there is such a page, are rules that come last."""
-    unknown = slashes.UNKNOWN.get(settings.slashes, "")
-    if unknown:
-        pattern, target = _UNKNOWN[unknown]
+    for pattern, target in _UNKNOWN.get(slashes.UNKNOWN[settings.slashes], ()):
         yield Rule(0, f'slashes = "{settings.slashes}"', 308, target, pattern=pattern, file="site.toml")
 
 
