@@ -12,10 +12,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.engine.dialects.cloudflare_rows import fill
 from toolkit.engine import uris
 from toolkit.engine.dialects.common import Rules
 from toolkit.engine.dialects.registry import DIALECTS, parse
+from toolkit.engine.patterns import fill
 
 # Hop-by-hop (RFC 9110, section 7.6.1), framing, and what CloudFront refuses from a function: for no dialect to set.
 FORBIDDEN = [
