@@ -33,6 +33,7 @@ class NoConfig(UserError):
 class SiteConfig:
     """A site's settings. `folder` holds site.toml; `root`, `build_spec` and `output` are as written, with forward slashes.
 
+    `canonical` is the one of `hosts` that the others redirect to, empty for none.
     `secrets` are names of environment variables (`read_secrets` fetches them); `build_spec`, `output`, `node` and
     `package_manager` are empty when the file leaves them to the preset or to the project's own files.
     """
@@ -52,6 +53,7 @@ class SiteConfig:
     keep: int = 10
     grace_hours: float = 24.0
     hosts: tuple[str, ...] = ()
+    canonical: str = ""
     strict: bool = False
     previews: bool = True
     target: str = "local"
@@ -118,6 +120,12 @@ def parse(body: bytes, path: Path) -> SiteConfig:
     text = _decoded(body, shown)
     data = said(body, path, complete=True)
     config = _config(data, path.absolute())
+    if config.canonical and config.canonical not in config.hosts:
+        line = line_of(text, ("canonical",))
+        listed = ", ".join(config.hosts) or "none"
+        raise UserError(
+            f"{shown} line {line}: canonical is {config.canonical}, hosts has {listed}", "add it to hosts, or name one of them"
+        )
     both = sorted(set(config.env) & set(config.secrets))
     if both:
         line = line_of(text, ("build", "env", both[0]))
@@ -170,7 +178,7 @@ def _config(data: dict[str, Any], path: Path) -> SiteConfig:
         immutable=tuple(routing.get("immutable", preset.immutable)),
         carry_days=float(versions.get("carry_days", 7)),
     )
-    plain = ("root", "branch", "build_spec", "output", "strict", "target")
+    plain = ("root", "branch", "build_spec", "output", "canonical", "strict", "target")
     return SiteConfig(
         name=data["name"],
         folder=path.parent,

@@ -120,6 +120,7 @@ def go_live(prepared: Prepared, target: Target, *, reason: str = "deploy", note:
                 reason=reason,
                 commit=manifest.source.commit,
                 note=note or manifest.source.message,
+                canonical=config.canonical,
             ),
         )
 
@@ -151,6 +152,7 @@ def report(prepared: Prepared, done: Release, target: Target, console: Console, 
             "channel": done.channel,
             "version": done.version,
             "release": done.number,
+            "ended_canary": done.ended or None,
             "urls": urls,
             "dry_run": dry_run,
             "files": {**counts, "sent": len(planned.uploads), "bytes": planned.bytes},
@@ -165,6 +167,8 @@ def report(prepared: Prepared, done: Release, target: Target, console: Console, 
     )
     verb = "would serve" if dry_run else "serves"
     console.say(f"{console.style(done.channel, 'bold')} {verb} {console.style(done.version, 'green')} (release {done.number})")
+    if done.ended:
+        console.say(f"  the canary {done.ended} ended with it")
     for url in urls:
         console.say(f"  {console.style(url, 'cyan')}")
     spent = "  ".join(f"{stage} {value:.2f}s" for stage, value in prepared.seconds.items())

@@ -22,7 +22,7 @@ from tests.engine.interference import Crash, Interference, Trouble, troubles
 from tests.engine.stores import ClockedObjects, HookedObjects, HookedRoutes, MemoryRoutes
 from tests.engine.support import SITE, Clock
 from tests.engine.world import SETTINGS, World, check_invariants
-from toolkit.engine import layout, prune, release, tables
+from toolkit.engine import access, layout, prune, release, tables
 from toolkit.engine.errors import Superseded, UserError
 from toolkit.engine.model import Release
 from toolkit.engine.ports import ObjectStore, RouteStore
@@ -45,12 +45,20 @@ DEPLOY = troubles(interference.DEPLOY, interference.SLEEP, others("prune", "prun
 RELEASE = troubles(
     interference.RELEASE, interference.SLEEP, others("prune", "prune", "drop", "drop", "deploy", "rollback", "remove")
 )
-PRUNE = troubles(interference.PRUNE, interference.NAP, others("deploy", "deploy", "rollback", "rollback", "pin", "prune"))
-DROP = troubles(interference.DROP, interference.NAP, others("deploy", "rollback", "rollback", "prune"))
+CANARY = troubles(
+    interference.RELEASE, interference.SLEEP, others("prune", "drop", "drop", "deploy", "rollback", "remove", "canary", "gate")
+)
+GATE = troubles(interference.FLIP, interference.SLEEP, others("deploy", "rollback", "remove", "canary", "gate"))
+PRUNE = troubles(
+    interference.PRUNE, interference.NAP, others("deploy", "deploy", "rollback", "rollback", "canary", "canary", "pin", "prune")
+)
+DROP = troubles(interference.DROP, interference.NAP, others("deploy", "rollback", "rollback", "canary", "canary", "prune"))
 PIN = troubles(interference.PIN, interference.SLEEP, others("prune"))
 # After these another process may have had the last word.
 ALONE = ("meanwhile", "sleep")
 PICK = st.integers(0, 99)
+PERCENT = st.sampled_from([0.5, 10.0, 33.33, 99.99])
+GATES = ("protect", "unprotect", "maintenance", "end of maintenance", "protect all", "unprotect all")
 
 
 def files(content: int) -> dict[str, str]:
@@ -103,6 +111,7 @@ class Machine(RuleBasedStateMachine):
             if before and after.reason == "deploy":
                 assert after.order > before[-1].order, "an older build went live"
             assert not before or after.order >= before[-1].order
+            assert after.reason == "canary" or not after.canary, "a release that is for everybody leaves a canary running"
             assert after.token not in [entry.token for entry in before], "one request was carried out twice"
             before.append(after)
 
@@ -155,7 +164,7 @@ class Machine(RuleBasedStateMachine):
         }
         kept |= {version for version in versions if self.bare_objects.stored[layout.manifest(SITE, version)][0].modified > since}
         for flips in self.flips.values():
-            kept |= {entry.version for entry, until in self._spans(flips) if until > since}
+            kept |= {version for entry, until in self._spans(flips) if until > since for version in (entry.version, entry.canary)}
         return kept & set(versions)
 
     def _spans(self, flips: list[Release]) -> Iterator[tuple[Release, float]]:
@@ -182,11 +191,29 @@ class Machine(RuleBasedStateMachine):
                 tables.drop_unneeded(routes, self.clock(), self.clock.sleep)
             elif name == "pin" and version:
                 self._pin(objects, version)
+            elif name == "canary" and version:
+                self._canary(objects, routes, ("start", "set_percent", "stop", "finish")[number % 4], channel, version, 20.0)
+            elif name == "gate":
+                self._gate(objects, routes, GATES[number % len(GATES)], channel)
             elif name == "rollback" and version:
                 self._release(objects, routes, self.world.request(version, channel, explicit=True))
 
     def _pin(self, objects: ObjectStore, version: str) -> None:
         prune.pin(objects, SITE, version, "me", self.clock(), clock=self.clock, sleep=self.clock.sleep)
+
+    def _canary(
+        self, objects: ObjectStore, routes: RouteStore, action: str, channel: str, version: str, percent: float, token: str = ""
+    ) -> Release:
+        what = {"start": (version, percent), "set_percent": (percent,)}.get(action, ())
+        return self.world.canary(action, channel, *what, token=token, objects=objects, routes=routes)
+
+    def _gate(self, objects: ObjectStore, routes: RouteStore, action: str, channel: str) -> list[str]:
+        where = access.ALL if action.endswith(" all") else PREVIEW if "protect" in action else channel
+        if "maintenance" in action:
+            return access.maintenance(objects, routes, SITE, channel, not action.startswith("end"), sleep=self.clock.sleep)
+        if action.startswith("un"):
+            return access.unprotect(objects, routes, SITE, where, sleep=self.clock.sleep)
+        return access.protect(objects, routes, SITE, where, "preview", "correct horse", sleep=self.clock.sleep)
 
     def _try(self, trouble: Trouble, operation: Callable[[ObjectStore, RouteStore], object]) -> object:
         """The operation's result; None when it did not come to its end, which only something that happened to it may cause."""
@@ -201,7 +228,8 @@ class Machine(RuleBasedStateMachine):
             assert happens.dead
         except UserError as error:
             # A prune meets the lease of a deploy that crashed less than an hour ago.
-            known = isinstance(error, Superseded) or "is under way" in error.what
+            refused = ("is under way", "no canary runs", "to everybody", "serves nothing yet")
+            known = isinstance(error, Superseded) or any(what in error.what for what in refused)
             assert known or happens.happened, f"undisturbed, but: {error} {error.fix}"
         return None
 
@@ -256,6 +284,37 @@ class Machine(RuleBasedStateMachine):
         """A token is looked for among the last releases only."""
         tokens = [entry.token for entry in self.flips.get(layout.channel_key(SITE, request.channel), [])]
         return request.token in tokens[-3:] or request.token not in tokens
+
+    @rule(channel=CHANNELS, pick=PICK, percent=PERCENT, trouble=CANARY)
+    def start_a_canary(self, channel: str, pick: int, percent: float, trouble: Trouble) -> None:
+        versions = self._versions()
+        if not versions:
+            return
+        version = versions[pick % len(versions)]
+        done = self._try(trouble, lambda objects, routes: self._canary(objects, routes, "start", channel, version, percent))
+        if isinstance(done, Release):
+            assert (done.canary, done.percent) == (version, percent) and done.version != version
+
+    @rule(channel=CHANNELS, action=st.sampled_from(["set_percent", "stop", "finish"]), percent=PERCENT, trouble=CANARY)
+    def go_on_with_a_canary(self, channel: str, action: str, percent: float, trouble: Trouble) -> None:
+        before = release.current(self.bare_routes, SITE, channel)
+        done = self._try(trouble, lambda objects, routes: self._canary(objects, routes, action, channel, "", percent))
+        if isinstance(done, Release) and trouble.kind not in ALONE and before and before.canary:
+            stable = before.canary if action == "finish" else before.version
+            assert (done.version, done.canary) == (stable, before.canary if action == "set_percent" else "")
+            self._ledger_is_closed(channel)
+
+    @rule(pick=PICK, percent=PERCENT, trouble=CANARY)
+    def start_a_canary_twice(self, pick: int, percent: float, trouble: Trouble) -> None:
+        """With one token, as after a reply that was lost: `_check_flips` sees to it that nothing is done twice."""
+        versions, token = self._versions(), f"canary-{self.clock.now}"
+        for _ in range(2 if versions else 0):
+            version = versions[pick % len(versions)]
+            self._try(trouble, lambda objects, routes, v=version: self._canary(objects, routes, "start", LIVE, v, percent, token))
+
+    @rule(action=st.sampled_from(GATES), channel=CHANNELS, trouble=GATE)
+    def gate(self, action: str, channel: str, trouble: Trouble) -> None:
+        self._try(trouble, lambda objects, routes: self._gate(objects, routes, action, channel))
 
     @rule(trouble=RELEASE)
     def remove_preview(self, trouble: Trouble) -> None:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 
 from tests.engine.stores import ClockedObjects, MemoryRoutes
 from tests.engine.support import SITE, Answer, Clock, Edge, body_of, write_site
-from toolkit.engine import channels, layout, release, routes
+from toolkit.engine import canary, channels, layout, release, routes
 from toolkit.engine.model import Manifest, Release, Settings, Source
 from toolkit.engine.ports import ObjectStore, RouteStore
 from toolkit.engine.publish import Plan, plan, publish
@@ -110,6 +111,17 @@ class World:
             sleep=self.clock.sleep,
         )
 
+    def canary(self, action: str, channel: str = "live", *what: object, token: str = "", **stores: object) -> Release:
+        """One of `canary`'s functions: "start", "set_percent", "stop" or "finish"."""
+        step = canary.Step(self.site, channel, "tester", **({"token": token} if token else {}))
+        objects, routes = stores.get("objects") or self.objects, stores.get("routes") or self.routes
+        done: Release = getattr(canary, action)(objects, routes, step, *what, clock=self.clock, sleep=self.clock.sleep)
+        return done
+
+    def value(self, channel: str = "live") -> str:
+        """What the channel's first host holds."""
+        return self.routes.get(layout.host_key(self.host(channel))) or ""
+
     def ask(self, path: str, channel: str = "live") -> Answer:
         return Edge(self.routes.get).ask(self.host(channel), path)
 
@@ -134,21 +146,46 @@ def check_invariants(objects: ObjectStore, stored: RouteStore) -> None:
     for key, value in held.items():
         if not key.startswith("h:"):
             continue
-        _, site, version, table, spa, error, previous = value.split("|")
-        manifest = release.load_manifest(objects, site, version)  # reads the seal
-        for blob, (size, sha256) in _needed(manifest).items():
-            info, body = objects.get(layout.blob(site, blob))
-            assert (info.size, hashlib.sha256(body).hexdigest()) == (size, sha256), f"{key}: blob {blob} is not what it should be"
-        assert {spa, error} - {"-"} <= manifest.blobs(), key
-        _check_table(held, table)
-        _check_answers(held, table, manifest)
-        if previous != "-":
-            _check_table(held, previous)
+        for line in value.split("\n")[::2]:
+            _check_pointer(objects, held, key, line)
     for key, value in held.items():
         if key.startswith("c:"):
-            record = Release.from_json(value)
-            for host in record.hosts:
-                assert held[layout.host_key(host)].split("|")[1:3] == [record.site, record.version], key
+            _check_channel(held, Release.from_json(value))
+
+
+def _check_pointer(objects: ObjectStore, held: Mapping[str, str], key: str, line: str) -> None:
+    _, site, version, table, spa, error, previous, gate = line.split("|")
+    manifest = release.load_manifest(objects, site, version)  # reads the seal
+    for blob, (size, sha256) in _needed(manifest).items():
+        info, body = objects.get(layout.blob(site, blob))
+        assert (info.size, hashlib.sha256(body).hexdigest()) == (size, sha256), f"{key}: blob {blob} is not what it should be"
+    assert {spa.lstrip("*"), error, gate[1:] if gate[0] == "m" else ""} - {"-", ""} <= manifest.blobs(), key
+    _check_table(held, table)
+    _check_answers(held, table, manifest)
+    if previous != "-":
+        _check_table(held, previous)
+
+
+def _check_channel(held: Mapping[str, str], record: Release) -> None:
+    """The hosts show what the channel's records say: its versions, a canary only while it runs, and what stands before them."""
+    for host in record.hosts:
+        lines = held[layout.host_key(host)].split("\n")
+        shown = [line.split("|") for line in lines[::2]]
+        versions = [version for version in (record.version, record.canary) if version]
+        assert [fields[1:3] for fields in shown] == [[record.site, version] for version in versions], host
+        if record.canary:
+            threshold, _, cookie = lines[1].split(".")
+            assert (int(threshold), cookie) == (round(record.percent * 100), record.cookie), host
+        assert {fields[7] if fields[7][0] != "m" else "m" for fields in shown} == {_gate(held, record, host)}, host
+
+
+def _gate(held: Mapping[str, str], record: Release, host: str) -> str:
+    mine = json.loads(held.get(layout.access_key(record.site, record.channel), "{}"))
+    every = json.loads(held.get(f"s:{record.site}/preview", "{}")) if record.channel != "live" else {}
+    password = mine.get("password") or ("" if mine.get("open") else every.get("password", ""))
+    if record.canonical and host not in (record.hosts[0], record.canonical):
+        return f"r{record.canonical}"
+    return "m" if mine.get("maintenance") else f"p{password}" if password else "-"
 
 
 def _needed(manifest: Manifest) -> dict[str, tuple[int, str]]:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from toolkit.engine import channels, prune, release
+from toolkit.engine.gates import Access
 from toolkit.engine.model import Release
 from toolkit.engine.target import Target
 from toolkit.errors import UserError
@@ -95,6 +96,16 @@ def age(moment: float, now: float | None = None) -> str:
         if seconds >= length:
             return f"{int(seconds // length)} {unit} ago"
     return f"{int(seconds)} s ago"
+
+
+def ended(record: Release) -> str:
+    """What to say of the canary that a release put an end to."""
+    return f"the canary {record.ended} ended with it"
+
+
+def gates_in_words(access: Access) -> str:
+    """What stands before a channel: `open`, `password`, `maintenance`."""
+    return "maintenance" if access.maintenance else "password" if access.password else "open"
 
 
 def confirm(question: str, yes: bool, interactive: bool) -> None:

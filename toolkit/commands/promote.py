@@ -28,7 +28,7 @@ def run(args: argparse.Namespace, console: Console) -> int:
     target, config, channel = common.target_of(args), common.config_of(args), channels.parse(args.to)
     version = _version(target, config.name, args.what)
     now = release.current(target.routes, config.name, channel)
-    if now and now.version == version:
+    if now and now.version == version and not now.canary:
         raise UserError(f"{channel} of {config.name} serves {version} already", "there is nothing to do")
     move(target, config, channel, version, "promote", args.message, console)
     return 0

@@ -1,6 +1,7 @@
 """Serve an earlier version again, at once: nothing is built and nothing is copied, one pointer moves.
 
-Without a version, the one that the channel served before the present one. Builds that began before the rollback do not undo it.
+Without a version, the one that the channel served before the present one; while a canary runs, the stable one, so that all
+visitors get it again. Builds that began before the rollback do not undo it.
 """
 
 from __future__ import annotations
@@ -38,8 +39,8 @@ def run(args: argparse.Namespace, console: Console) -> int:
     if args.version:
         version = common.version_of(target, config.name, args.version)
     else:
-        version = _before(target, now)
-    if version == now.version:
+        version = now.version if now.canary else _before(target, now)
+    if version == now.version and not now.canary:
         raise UserError(f"{channel} of {config.name} serves {version} already", "see `toolkit releases` for other versions")
     move(target, config, channel, version, "rollback", args.message, console)
     return 0
@@ -62,10 +63,23 @@ def move(target: Target, config: SiteConfig, channel: str, version: str, reason:
         done = release.release(
             target.objects,
             target.routes,
-            release.Request(config.name, channel, version, hosts, time.time(), who(), reason, explicit=True, note=note),
+            release.Request(
+                config.name,
+                channel,
+                version,
+                hosts,
+                time.time(),
+                who(),
+                reason,
+                explicit=True,
+                note=note,
+                canonical=config.canonical,
+            ),
         )
     urls = [target.url(host) for host in hosts]
     console.result({**asdict(done), "urls": urls, "seconds": seconds})
     console.say(f"{console.style(channel, 'bold')} serves {console.style(version, 'green')} (release {done.number}, {reason})")
+    if done.ended:
+        console.say(f"  {common.ended(done)}")
     for url in urls:
         console.say(f"  {console.style(url, 'cyan')}")

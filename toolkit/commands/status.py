@@ -7,7 +7,9 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 from toolkit.commands import common
-from toolkit.engine import channels, limits, release
+from toolkit.engine import channels, gates, limits, release
+from toolkit.engine.gates import Access
+from toolkit.engine.model import Release
 from toolkit.engine.target import Target
 from toolkit.workspace import Workspace
 
@@ -40,12 +42,13 @@ def _site(args: argparse.Namespace) -> str:
 def status(target: Target, site: str, console: Console) -> int:
     server = target.server()
     found = sorted(release.channels(target.routes, site), key=lambda one: (one.site, one.channel != channels.LIVE, one.channel))
+    rules = {(one.site, one.channel): gates.read(target.routes.get, one.site, one.channel) for one in found}
     usage = target.routes.usage()
     console.result(
         {
             "target": target.name,
             "server": asdict(server),
-            "channels": [{**asdict(one), "urls": [target.url(host) for host in one.hosts]} for one in found],
+            "channels": [_as_data(target, one, rules[one.site, one.channel]) for one in found],
             "route_store": {"keys": usage.items, "bytes": usage.bytes, "limit": limits.STORE_BYTES},
             "push_to": str(Workspace(site).repository) if site else None,
         }
@@ -59,8 +62,20 @@ def status(target: Target, site: str, console: Console) -> int:
     if not found:
         console.say(f"nothing is serving{f' for {site}' if site else ''}; start with `toolkit up`, then `toolkit deploy`")
         return 0
-    rows = [(one.site, one.channel, one.version, one.reason, common.age(one.at), target.url(one.hosts[0])) for one in found]
-    console.table(("site", "channel", "version", "why", "since", "url"), rows)
+    rows = []
+    for one in found:
+        about = common.gates_in_words(rules[one.site, one.channel])
+        rows.append((one.site, one.channel, _versions(one), one.reason, common.age(one.at), about, target.url(one.hosts[0])))
+    console.table(("site", "channel", "version", "why", "since", "access", "url"), rows)
     if server.state != "running":
         console.warn("the server is not running, so nobody is answered; start it with `toolkit up` or `toolkit serve`")
     return 0
+
+
+def _as_data(target: Target, record: Release, access: Access) -> dict[str, object]:
+    doors = {"maintenance": access.maintenance, "protected": bool(access.password)}
+    return {**asdict(record), **doors, "urls": [target.url(host) for host in record.hosts]}
+
+
+def _versions(record: Release) -> str:
+    return f"{record.version}, {record.percent:g} % {record.canary}" if record.canary else record.version

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from toolkit.engine import layout, leases, tables
+from toolkit.engine import layout, leases, pointers, tables
 from toolkit.engine.errors import UserError
 from toolkit.engine.ports import ObjectStore, RouteStore
 
@@ -45,10 +45,10 @@ def destroy(objects: ObjectStore, routes: RouteStore, site: str, *, clock: Calla
 
 def _keys(held: Mapping[str, str], site: str) -> tuple[list[str], list[str]]:
     """The site's keys in the route store: what leads visitors to it, and the rest."""
-    hosts = [key for key, value in held.items() if key[:2] == "h:" and value.split("|")[1:2] == [site]]
-    records = [key for key in held if key.startswith((f"c:{site}/", f"v:{site}/"))]
+    hosts = [key for key, value in held.items() if key[:2] == "h:" and pointers.owner(value) == site]
+    records = [key for key in held if key.startswith((f"c:{site}/", f"s:{site}/", f"v:{site}/"))]
     refs = [json.loads(held[key])["ref"] for key in records if key[:2] == "v:"]
-    refs += [ref for key in hosts for ref in held[key].split("|")[3:7:3]]
+    refs += [ref for key in hosts for ref in pointers.tables(held[key])]
     nonces = {ref.split(".")[0] for ref in refs}
     shards = [key for key in held if key[:2] in ("t:", "x:") and key.split(":")[1] in nonces]
     return hosts, [*records, *shards]

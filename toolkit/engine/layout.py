@@ -66,6 +66,11 @@ def channel_key(site: str, channel: str) -> str:
     return f"c:{site}/{kind}/{_segment(name)}" if name else f"c:{site}/{kind}"
 
 
+def access_key(site: str, channel: str) -> str:
+    """Of a channel's access record; `preview/` without a name is that of all previews."""
+    return f"s{channel_key(site, channel)[1:]}"
+
+
 def table_key(site: str, version: str) -> str:
     return f"v:{site}/{version}"
 

@@ -15,7 +15,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 
 from toolkit.engine import layout, leases, release, tables
-from toolkit.engine.errors import NotFound
+from toolkit.engine.errors import NotFound, UserError
 from toolkit.engine.model import Manifest, Release, canonical
 from toolkit.engine.ports import ObjectStore, RouteStore
 
@@ -24,7 +24,10 @@ _BATCH = 1000
 
 @dataclass(frozen=True)
 class Verdict:
-    """Whether a version stays and why: "serving live", "pinned", "one of the last 10", "in its grace period" or "unneeded"."""
+    """Whether a version stays and why.
+
+    "serving live", "canary of live", "pinned", "one of the last 10", "in its grace period" or "unneeded".
+    """
 
     version: str
     keep: bool
@@ -92,7 +95,7 @@ def judge(
     for version in versions:
         alive()
         if version in serving:
-            verdicts.append(Verdict(version, True, f"serving {serving[version]}"))
+            verdicts.append(Verdict(version, True, serving[version]))
         elif version in pinned:
             verdicts.append(Verdict(version, True, "pinned"))
         elif version in newest:
@@ -107,20 +110,23 @@ def judge(
 def _served(
     objects: ObjectStore, routes: RouteStore, site: str, since: float, now: float, alive: Callable[[], None]
 ) -> tuple[dict[str, str], dict[str, float]]:
-    """Which channel serves a version now, and until when each that was served after `since` was."""
+    """As what a version serves now, and until when each that was served after `since` was."""
     serving: dict[str, str] = {}
     last_served: dict[str, float] = {}
-    for record in records(routes, site):
+    found = records(routes, site)
+    for record in found:
         if record.version:
-            serving[record.version] = record.channel
+            serving[record.version] = f"serving {record.channel}"
         until = now
         for entry in release.served(objects, routes, site, record.channel):
             alive()
             if until <= since:
                 break
-            last_served[entry.version] = max(last_served.get(entry.version, 0.0), until)
+            for version in (entry.version, entry.canary):
+                last_served[version] = max(last_served.get(version, 0.0), until)
             until = entry.at
-    return serving, last_served
+    canaries = {record.canary: f"canary of {record.channel}" for record in found if record.canary}
+    return {**canaries, **serving}, last_served
 
 
 def versions_of(objects: ObjectStore, site: str) -> list[str]:
@@ -152,10 +158,16 @@ def pin(
 ) -> None:
     """Keep a version whatever prune would say. UserError when there is no such version."""
     # A prune that has judged the version already must not take it after we have looked.
-    with leases.deploying(objects, site, clock, sleep):
+    with leases.deploying(objects, site, clock, sleep) as lease:
         release.load_manifest(objects, site, version)
         body = canonical({"version": version, "who": who, "at": now})
         objects.put(layout.pin(site, version), body, {"content-type": "application/json"})
+        while not lease.unbroken():  # we were held up for so long that one may have come and gone
+            try:
+                release.load_manifest(objects, site, version)
+            except UserError:
+                unpin(objects, site, version)
+                raise
 
 
 def unpin(objects: ObjectStore, site: str, version: str) -> None:

@@ -13,21 +13,18 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from itertools import islice
 
-from toolkit.engine import layout, leases, limits, tables
+from toolkit.engine import hosts, layout, leases, limits, tables
 from toolkit.engine.errors import Conflict, NotFound, Superseded, Unavailable, UserError
 from toolkit.engine.model import Manifest, Release
-from toolkit.engine.pointers import pointer
 from toolkit.engine.ports import ObjectStore, RouteStore
-
-# After this long every edge is taken to have learned of a write ("propagation takes a few seconds", with a wide margin).
-SPREAD_SECONDS = 60.0
 
 
 @dataclass(frozen=True)
 class Request:
     """What is asked for: `version` goes to `channel`. With `explicit` (rollback, promote) the order rule does not hold it back.
 
-    `commit` is the version's own unless it is given.
+    `commit` is the version's own unless it is given. `canonical` is the one of `hosts` that the user's others redirect to, "" for
+    none. `canary`, `percent` and `cookie` are `engine.canary`'s: any other release ends the canary that ran before it.
     """
 
     site: str
@@ -41,6 +38,13 @@ class Request:
     commit: str = ""
     note: str = ""
     token: str = field(default_factory=lambda: uuid.uuid4().hex)
+    canonical: str = ""
+    canary: str = ""
+    percent: float = 0.0
+    cookie: str = ""
+
+
+Decide = Callable[[Release | None], Request]
 
 
 def load_manifest(objects: ObjectStore, site: str, version: str) -> Manifest:
@@ -74,20 +78,51 @@ def release(
     clock: Callable[[], float] = time.time,
     sleep: tables.Sleep = time.sleep,
 ) -> Release:
-    """Flip the channel and return its new record. Superseded when it already serves something newer; nothing changed then."""
-    with leases.deploying(objects, request.site, clock, sleep) as lease:
-        manifest = load_manifest(objects, request.site, request.version)
-        request = replace(request, commit=request.commit or manifest.source.commit)
+    """Flip the channel and return its new record. Superseded when it already serves something newer; nothing changed then.
 
-        def pointers(before: Release | None) -> dict[str, str]:
+    A canary that runs on the channel ends with it, and the record says which (`ended`): all visitors get the one version that was
+    asked for. So does a rollback during a rolling release of Vercel's (vercel.com/docs/rolling-releases).
+    """
+    return change(objects, routes, request.site, request.channel, request.token, lambda before: request, clock=clock, sleep=sleep)
+
+
+def change(
+    objects: ObjectStore,
+    routes: RouteStore,
+    site: str,
+    channel: str,
+    token: str,
+    decide: Decide,
+    *,
+    clock: Callable[[], float] = time.time,
+    sleep: tables.Sleep = time.sleep,
+) -> Release:
+    """Flip the channel to what `decide` makes of its record, asked again at each attempt; it may raise UserError.
+
+    Site, channel and token of what it returns are those given here.
+    """
+    with leases.deploying(objects, site, clock, sleep) as lease:
+        known: dict[str, Manifest] = {}
+
+        def manifest(version: str) -> Manifest:
+            if version not in known:
+                known[version] = load_manifest(objects, site, version)
+            return known[version]
+
+        def settle(before: Release | None) -> Request:
+            wanted = decide(before)
+            return replace(wanted, commit=wanted.commit or manifest(wanted.version).source.commit)
+
+        def values(record: Release, before: Release | None) -> dict[str, str]:
             if not lease.unbroken():
-                load_manifest(objects, request.site, request.version)  # it may have been pruned while we were held up
+                known.clear()  # a version may have been pruned while we were held up
             # Under the tag that the flip depends on: a table that goes later takes the tag with it, one that had to be written now
             # has changed it, so that the next attempt flips to it.
-            table = tables.ensure(routes, manifest, sleep, clock=clock)
-            return _pointers(routes, manifest, table, request, before, clock)
+            shown = [manifest(version) for version in (record.version, record.canary) if version]
+            sides = [hosts.Side(one, tables.ensure(routes, one, sleep, clock=clock)) for one in shown]
+            return hosts.values(routes, record, before, sides, clock())
 
-        return _flip(objects, routes, request, pointers, clock, sleep)
+        return _flip(objects, routes, site, channel, token, settle, values, clock, sleep)
 
 
 def remove(
@@ -98,31 +133,37 @@ def remove(
     clock: Callable[[], float] = time.time,
     sleep: tables.Sleep = time.sleep,
 ) -> Release:
-    """Take a channel's hosts away; its ledger stays, and says who did it."""
+    """Take a channel's hosts and its access record away; its ledger stays, and says who did it."""
     gone = replace(request, version="", hosts=(), explicit=True)
-    return _flip(objects, routes, gone, lambda before: {}, clock, sleep)
+    return _flip(objects, routes, gone.site, gone.channel, gone.token, lambda before: gone, lambda record, before: {}, clock, sleep)
 
 
 def _flip(
     objects: ObjectStore,
     routes: RouteStore,
-    request: Request,
-    pointers: Callable[[Release | None], dict[str, str]],
+    site: str,
+    channel: str,
+    token: str,
+    decide: Decide,
+    values: Callable[[Release, Release | None], dict[str, str]],
     clock: Callable[[], float],
     sleep: tables.Sleep,
 ) -> Release:
     for attempt in range(tables.ATTEMPTS):
         try:
             etag = routes.etag()
-            before = last(routes, request.site, request.channel)
-            done = _already_done(objects, request, before)
+            there = last(routes, site, channel)
+            done = _already_done(objects, there, token)
             if done:
                 return done
-            before = before or next(entries(objects, request.site, request.channel), None)
+            before = there or next(entries(objects, site, channel), None)
+            request = decide(before)
+            if there and _is_same(there, request):
+                return there
             _check_order(request, before)
             record = _record(request, before, clock())
-            puts = {layout.channel_key(request.site, request.channel): record.to_json(), **pointers(before)}
-            gone = _left(routes, before, record)
+            puts = {layout.channel_key(site, channel): record.to_json(), **values(record, before)}
+            gone = [*hosts.left(routes, before, record), *_forgotten(routes, record)]
             routes.update(puts, gone, if_match=etag)
         except (Conflict, Unavailable):
             tables.backoff(attempt, sleep)
@@ -130,20 +171,20 @@ def _flip(
         _write_ledger(objects, record)
         return record
     # The last reply may have been lost on its way as well.
-    done = _already_done(objects, request, last(routes, request.site, request.channel))
+    done = _already_done(objects, last(routes, site, channel), token)
     if done:
         return done
-    raise UserError(f"the route store stayed busy: {request.channel} of {request.site} was not switched", "run the command again")
+    raise UserError(f"the route store stayed busy: {channel} of {site} was not switched", "run the command again")
 
 
-def _already_done(objects: ObjectStore, request: Request, before: Release | None) -> Release | None:
+def _already_done(objects: ObjectStore, there: Release | None, token: str) -> Release | None:
     """Our own flip, if an earlier attempt took effect although its reply was lost; also closes a hole in the ledger."""
-    if before is None:
+    if there is None:
         return None
-    _write_ledger(objects, before)
-    if before.token == request.token or _is_same(before, request):
-        return before
-    return next((entry for entry in history(objects, request.site, request.channel, 5) if entry.token == request.token), None)
+    _write_ledger(objects, there)
+    if there.token == token:
+        return there
+    return next((entry for entry in history(objects, there.site, there.channel, 5) if entry.token == token), None)
 
 
 def _is_same(before: Release, request: Request) -> bool:
@@ -162,13 +203,13 @@ def _check_order(request: Request, before: Release | None) -> None:
 
 
 def _record(request: Request, before: Release | None, now: float) -> Release:
-    order = max(now, before.order if before else 0.0) if request.explicit else request.order
+    was = before.canary if before else ""
     record = Release(
         site=request.site,
         channel=request.channel,
         number=before.number + 1 if before else 1,
         version=request.version,
-        order=order,
+        order=_order(request, before, now),
         at=now,
         who=request.who,
         reason=request.reason,
@@ -176,6 +217,11 @@ def _record(request: Request, before: Release | None, now: float) -> Release:
         hosts=request.hosts,
         commit=request.commit,
         note=request.note.strip().partition("\n")[0],
+        canonical=request.canonical if request.canonical in request.hosts else "",
+        canary=request.canary,
+        percent=request.percent,
+        cookie=request.cookie,
+        ended=was if was not in (request.version, request.canary) else "",
     )
     # The note gives way until the record fits a value of the route store: a commit's message may be of any length.
     while record.note and len(record.to_json()) > limits.VALUE_BYTES:
@@ -183,49 +229,18 @@ def _record(request: Request, before: Release | None, now: float) -> Release:
     return record
 
 
-def _pointers(
-    routes: RouteStore,
-    manifest: Manifest,
-    table: str,
-    request: Request,
-    before: Release | None,
-    clock: Callable[[], float],
-) -> dict[str, str]:
-    spread = _spread_table(routes, request, before, clock())
-    puts = {}
-    for host in request.hosts:
-        key = layout.host_key(host)
-        _check_owner(routes.get(key), request.site, host)
-        puts[key] = pointer(manifest, table, spread if spread != table else "")
-    return puts
+def _order(request: Request, before: Release | None, now: float) -> float:
+    if not request.explicit:
+        return request.order
+    if before and request.canary and request.canary == before.canary:
+        return before.order  # another share of the same canary decides nothing about builds that are under way
+    return max(now, before.order if before else 0.0)
 
 
-def _left(routes: RouteStore, before: Release | None, record: Release) -> list[str]:
-    """Keys of the hosts that the channel gives up; one that belongs to another site by now is not ours to remove."""
-    keys = [layout.host_key(host) for host in (before.hosts if before else ()) if host not in record.hosts]
-    return [key for key in keys if _owner(routes.get(key)) == record.site]
-
-
-def _spread_table(routes: RouteStore, request: Request, before: Release | None, now: float) -> str:
-    """The table that every edge has for certain: the one that served before, unless that too is only seconds old."""
-    if before is None or not before.version or not before.hosts:
-        return ""
-    value = routes.get(layout.host_key(before.hosts[0]))
-    fields = value.split("|") if value else []
-    if len(fields) < 7:
-        return ""
-    settled = now - before.at > SPREAD_SECONDS or fields[6] == "-"
-    return fields[3] if settled else fields[6]
-
-
-def _owner(pointer_value: str | None) -> str:
-    return pointer_value.split("|")[1] if pointer_value and "|" in pointer_value else ""
-
-
-def _check_owner(value: str | None, site: str, host: str) -> None:
-    owner = _owner(value)
-    if owner not in ("", site):
-        raise UserError(f"the host {host} belongs to the site {owner}", "use another name for this site, or another host")
+def _forgotten(routes: RouteStore, record: Release) -> list[str]:
+    """A removed channel takes its access record along: who makes one of that name later begins anew."""
+    key = layout.access_key(record.site, record.channel)
+    return [key] if not record.version and routes.get(key) else []
 
 
 def _write_ledger(objects: ObjectStore, record: Release) -> None:

@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from toolkit.engine import layout, limits
+from toolkit.engine import layout, limits, pointers
 from toolkit.engine.errors import Conflict, LimitExceeded, Unavailable, UserError
 from toolkit.engine.model import Manifest, canonical
 from toolkit.engine.ports import RouteStore
@@ -146,7 +146,7 @@ def forget(routes: RouteStore, site: str, versions: Sequence[str], sleep: Sleep 
 
 
 def _stale_nonces(held: Mapping[str, str], now: float) -> set[str]:
-    named = {_nonce(ref) for key, value in held.items() if key[:2] == "h:" for ref in value.split("|")[3:7:3]}
+    named = {_nonce(ref) for key, value in held.items() if key[:2] == "h:" for ref in pointers.tables(value)}
     there = {key.split(":")[1] for key in held if key[:2] in ("t:", "x:")}
     return {nonce for nonce in there - named if _born(nonce) < now - GRACE_SECONDS}
 
