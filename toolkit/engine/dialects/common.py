@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from toolkit.engine import uris
 from toolkit.engine.model import HeaderRule, Rule
 
-MAX_TARGET = 900
+MAX_TARGET = 1900
 # CloudFront refuses these from a function, or sets them itself ("Restrictions on edge functions"); hop-by-hop: RFC 9110, 7.6.1.
 FORBIDDEN = frozenset({
     "accept-ranges", "age", "connection", "content-encoding", "content-length", "content-range", "date", "etag", "expect",

@@ -214,4 +214,6 @@ def _add(line: str, values: dict[str, str] | None) -> None:
         raise ValueError("a header needs a path above it")
     name = common.header_name(_AROUND.sub("", name), _FORBIDDEN)
     value = common.header_value(name, _COMMA.sub(", ", _AROUND.sub("", value)))
+    if re.search(r"\{[0-9]+\}", value):
+        raise ValueError(f"the value of {name} holds a number in braces, which stands for a capture here")
     values[name] = f"{values[name]}, {value}" if name in values else value
