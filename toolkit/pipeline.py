@@ -94,7 +94,7 @@ def prepare(
             channels=tuple(dict.fromkeys((channel, channels.LIVE))),
             strict=config.strict,
         )
-    for problem in planned.problems:
+    for problem in (*planned.problems, *planned.warnings):
         console.warn(str(problem))
     with timed(spent, "publish"), console.progress("publishing", planned.bytes, "bytes") as bar:
         manifest = publish(target.objects, target.routes, planned, workers=target.workers, progress=bar.advance)
@@ -158,6 +158,7 @@ def report(prepared: Prepared, done: Release, target: Target, console: Console, 
             "files": {**counts, "sent": len(planned.uploads), "bytes": planned.bytes},
             "ignored": list(planned.ignored),
             "problems": [str(problem) for problem in planned.problems],
+            "warnings": [str(warning) for warning in planned.warnings],
             "seconds": {stage: round(value, 4) for stage, value in prepared.seconds.items()},
         }
     )

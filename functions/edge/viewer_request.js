@@ -175,7 +175,8 @@ function outcome(at, rule) {
   if (text.indexOf('{') > 0) text = text.replace(/\{(\d+)\}/g, (all, number) => found[number] || '');
   const used = ((rule[3] && rule[3].q) || []).map((pair) => pair[0]);
   if (text[0] === 'R') {
-    text = text.slice(0, 5) + text.slice(5).replace(/^\/+/, '/');
+    // `//` at the beginning would be another host; further on it is what an empty capture leaves.
+    if (text[5] === '/') text = text.replace(/\/[^?#\n]*/, (path) => path.replace(/\/+/g, '/'));
     // A rule that leads to where the visitor is would lead there for ever.
     const here = text.slice(5).replace(/^https?:\/\/([^\/]*)/, (all, host) => (host === at.host ? '' : all));
     if (!used[0] && (here.split(/[?#\n]/)[0] || '/') === at.url) return null;

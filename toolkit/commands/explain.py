@@ -2,6 +2,8 @@
 
 toolkit explain http://blog.localhost:8080/about
 toolkit explain /about                      the live channel of the site here
+toolkit explain / --header "CloudFront-Viewer-Country: DE"
+toolkit explain --all                       every rule of the live version that can never answer
 """
 
 from __future__ import annotations
@@ -11,8 +13,12 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, urlsplit
 
 from toolkit.commands import common
-from toolkit.engine import channels, layout, release, routes
+from toolkit.engine import channels, layout, release
+from toolkit.engine.decide import decide
+from toolkit.engine.lint import shadowed
+from toolkit.engine.marked import rule_for
 from toolkit.engine.model import Manifest
+from toolkit.engine.routes import compile_table
 from toolkit.engine.target import Target
 from toolkit.errors import UserError
 
@@ -24,48 +30,106 @@ _EDGE_HEADERS = {"host": "", "accept": "text/html,*/*;q=0.8"}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("url", help="a URL, or a path of the site here")
+    parser.add_argument("url", nargs="?", help="a URL, or a path of the site here")
+    parser.add_argument(
+        "--all", action="store_true", help="list the rules of the live version that can never answer, and its costs"
+    )
     parser.add_argument("--method", default="GET")
+    parser.add_argument("--header", action="append", default=[], metavar="NAME: VALUE", help="a header of the request")
     common.add_site(parser)
 
 
 def run(args: argparse.Namespace, console: Console) -> int:
     target = common.target_of(args)
+    if bool(args.all) == bool(args.url):
+        raise UserError("nothing to explain" if not args.all else "--all speaks of no single URL", "give a URL, or --all alone")
+    if args.all:
+        return explain_all(target, common.site_of(args), console)
     url = args.url
     if url.startswith("/"):
         url = f"http://{channels.hosts(common.site_of(args), channels.LIVE, target.domain)[0]}{url}"
     parts = urlsplit(url if "://" in url else f"http://{url}")
     if not parts.hostname:
         raise UserError(f"{args.url!r} is no URL", "give one such as http://blog.localhost:8080/about, or a path")
-    found = explain(target, parts.hostname, parts.path or "/", parts.query, args.method.upper())
+    headers = dict(_header(text) for text in args.header)
+    found = explain(target, parts.hostname, parts.path or "/", parts.query, args.method.upper(), headers)
     console.result(found)
     _print(found, console)
     return 0
 
 
-def explain(target: Target, host: str, path: str, query: str, method: str) -> dict[str, Any]:
+def explain_all(target: Target, site: str, console: Console) -> int:
+    """List the rules of the live version that can never answer, and what its routes cost."""
+    manifest = release.load_manifest(target.objects, site, common.serving(target, site, channels.LIVE).version)
+    found, table = shadowed(manifest), compile_table(manifest, "explain")
+    cost = {
+        "routes": table.routes,
+        "store_bytes": table.bytes,
+        "reads": {"page": table.cost.page_reads, "worst": table.cost.reads},
+        "thousand_instructions": {"worst": table.cost.kilo_instructions},
+    }
+    console.result(
+        {
+            "site": site,
+            "version": manifest.version,
+            "rules": len(manifest.redirects),
+            "shadowed": [
+                {"file": one.rule.file, "line": one.rule.line, "rule": one.rule.text, "reason": one.reason} for one in found
+            ],
+            "cost": cost,
+        }
+    )
+    for one in found:
+        console.warn(str(one))
+    console.say(f"{site} {manifest.version}: {len(manifest.redirects)} rules, {len(found)} of them can never answer")
+    console.say(
+        f"{table.routes:,} routes take {table.bytes:,} bytes of the route store; a page {table.cost.page_reads} reads, "
+        f"the worst case {table.cost.reads} (about {table.cost.kilo_instructions},000 instructions)"
+    )
+    return 0
+
+
+def explain(target: Target, host: str, path: str, query: str, method: str, headers: dict[str, str] | None = None) -> dict[str, Any]:
     """What the edge does with the request, as data: status, rule, version, blob, headers, cache key, reads."""
     edge = target.edge()
-    request = _event(host, path, query, method)
+    request = _event(host, path, query, method, headers or {})
     answer: dict[str, Any] = edge.request(request)
     found: dict[str, Any] = {"url": f"//{host}{path}", "method": method, "reads": edge.reads, **_whose(target, host)}
     if "statusCode" in answer:
         headers = {name: value["value"] for name, value in answer.get("headers", {}).items()}
         found |= {"status": answer["statusCode"], "headers": headers, "blob": None, "cache_key": None}
+    elif "origin" in answer:
+        found |= {"status": None, "headers": {}, "blob": None, "cache_key": None, "proxy_to": _proxy_url(answer)}
     else:
         found |= _origin(target, edge, request, answer["uri"])
-    found["rule"] = _rule(target, found, path)
+    found["rule"] = _rule(target, found, request, host)
     return found
 
 
-def _event(host: str, path: str, query: str, method: str) -> dict[str, Any]:
+def _header(text: str) -> tuple[str, str]:
+    name, colon, value = text.partition(":")
+    if not colon or not name.strip():
+        raise UserError(f"{text!r} is no header", "write it as NAME: VALUE")
+    return name.strip().lower(), value.strip()
+
+
+def _proxy_url(answer: dict[str, Any]) -> str:
+    origin = answer["origin"]
+    query = "&".join(f"{name}={field['value']}" for name, field in answer["querystring"].items())
+    url = f"{origin['customOriginConfig']['protocol']}://{origin['domainName']}{answer['uri']}"
+    return f"{url}?{query}" if query else url
+
+
+def _event(host: str, path: str, query: str, method: str, headers: dict[str, str]) -> dict[str, Any]:
     pairs = [part.partition("=") for part in query.split("&") if part]
+    cookies = [part.strip().partition("=") for part in headers.pop("cookie", "").split(";") if part.strip()]
+    given = {**{name: value or host for name, value in _EDGE_HEADERS.items()}, **headers}
     return {
         "method": method,
         "uri": path,
         "querystring": {name: {"value": value} for name, _, value in pairs},
-        "headers": {name: {"value": value or host} for name, value in _EDGE_HEADERS.items()},
-        "cookies": {},
+        "headers": {name: {"value": value} for name, value in given.items()},
+        "cookies": {name: {"value": value} for name, _, value in cookies},
     }
 
 
@@ -100,42 +164,42 @@ def _origin(target: Target, edge: Any, request: dict[str, Any], uri: str) -> dic
     }
 
 
-def _rule(target: Target, found: dict[str, Any], path: str) -> str:
+def _rule(target: Target, found: dict[str, Any], request: dict[str, Any], host: str) -> str:
     if found["version"] is None:
         return "unknown host: no site answers here"
     if found["status"] == 405:
         return "only GET and HEAD are answered"
     manifest = release.load_manifest(target.objects, found["site"], found["version"])
-    return describe(manifest, unquote(path, errors="surrogateescape"))
+    rule = rule_for(manifest, host, request["uri"], lambda routes: target.edge(routes).request(request))
+    if rule:
+        return f"{rule.file} line {rule.line}: {rule.text}"
+    return describe(manifest, unquote(request["uri"], errors="surrogateescape"), found["blob"])
 
 
-def describe(manifest: Manifest, path: str) -> str:
-    """In words, what in the version answers `path` (decoded)."""
-    entries, used = routes.entries(manifest)
-    record = entries.get(path, "")
-    if record[:1] == "R":
-        rule = used[int(record[1:])]
-        return f"_redirects line {rule.line}: {rule.path} {rule.target} {rule.status}{'!' if rule.force else ''}"
-    if record[:1] == "C":
-        return "another spelling of a page: its canonical address answers"
-    blob = record[1:]
+def describe(manifest: Manifest, path: str, blob: str | None) -> str:
+    """In words, what in the version answers `path` (decoded) with `blob`, when no rule does."""
     groups = (
-        ("file", manifest.assets),
+        ("file", {**manifest.variants, **manifest.assets}),
         ("page for what is missing", manifest.error_pages),
         ("carried for old tabs", manifest.carried),
     )
+    known = decide(manifest).answers.get(path)
+    if known and known.record[0] not in "FE":
+        return "another spelling of a page: its canonical address answers"
     for name, assets in groups:
         for asset in assets.values():
-            if asset.blob == blob:
-                return f"{name} {asset.path}"
-    if manifest.settings.mode == "spa":
-        return "nothing there: a page request gets /index.html (single-page app), others a 404"
-    return "nothing there: 404" + (f" with {manifest.settings.not_found}" if manifest.error_pages else "")
+            if blob and asset.blob == blob:
+                fallback = name == "file" and not known
+                return f"nothing there: {asset.path} answers for it" if fallback else f"{name} {asset.path}"
+    return "nothing there: 404"
 
 
 def _print(found: dict[str, Any], console: Console) -> None:
-    colour = "green" if found["status"] < 300 else "yellow" if found["status"] < 400 else "red"
-    console.say(f"{found['method']} {found['url']}  →  {console.style(str(found['status']), colour)}")
+    if found["status"] is None:
+        console.say(f"{found['method']} {found['url']}  →  {found['proxy_to']} answers")
+    else:
+        colour = "green" if found["status"] < 300 else "yellow" if found["status"] < 400 else "red"
+        console.say(f"{found['method']} {found['url']}  →  {console.style(str(found['status']), colour)}")
     rows = [("rule", found["rule"]), ("site", found["site"]), ("channel", found["channel"]), ("version", found["version"])]
     rows += [("release", found["release"]), ("blob", found["blob"]), ("cache key", found["cache_key"]), ("reads", found["reads"])]
     for name, value in rows:

@@ -23,6 +23,8 @@ from toolkit.engine.ports import ObjectStore, RouteStore
 REASON = "canary"
 # Of RFC 6265's names those that need no care inside a pointer; the length leaves room for the longest host in a value of 1 KB.
 _COOKIE = re.compile(r"[A-Za-z0-9_-]{1,64}")
+# What every object of JavaScript has: the function would find it among the cookies of a visitor who sends none.
+_INHERITED = re.compile(r"__\w+__|constructor|hasOwnProperty|isPrototypeOf|propertyIsEnumerable|to(Locale)?String|valueOf")
 _Clock = Callable[[], float]
 
 
@@ -49,8 +51,11 @@ def check_percent(percent: float) -> float:
 
 def check_cookie(name: str) -> str:
     """UserError unless a canary can go by a cookie of that name; "" is none."""
-    if name and not _COOKIE.fullmatch(name):
-        raise UserError(f"a canary cannot go by the cookie {name!r}", "use at most 64 letters, digits, hyphens and underscores")
+    if name and (not _COOKIE.fullmatch(name) or _INHERITED.fullmatch(name)):
+        raise UserError(
+            f"a canary cannot go by the cookie {name!r}",
+            "use at most 64 letters, digits, hyphens and underscores, and no word of JavaScript's",
+        )
     return name
 
 

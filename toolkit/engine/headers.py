@@ -77,6 +77,8 @@ def matching(path: str, rules: Iterable[HeaderRule], settings: Settings) -> dict
         if match:
             for name, value in rule.headers.items():
                 filled = patterns.fill(value, match.groups())
+                if value and not filled:
+                    continue  # only a rule that says so takes a header out
                 joins = traits(settings).is_joined and filled and found.get(name)
                 found[name] = f"{found[name]}, {filled}" if joins else filled
     return found

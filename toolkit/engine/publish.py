@@ -19,6 +19,7 @@ from toolkit.engine import layout, leases, release, tables
 from toolkit.engine.dialects.common import Problem
 from toolkit.engine.dialects.registry import parse
 from toolkit.engine.errors import NotFound, UserError
+from toolkit.engine.lint import Shadowed, shadowed
 from toolkit.engine.model import Asset, Manifest, Settings, Source
 from toolkit.engine.pages import pages
 from toolkit.engine.ports import ObjectStore, RouteStore
@@ -41,13 +42,15 @@ class Decision:
 class Plan:
     """Everything that publishing would do; nothing has been written yet.
 
-    `uploads` maps the key of each blob that must be sent to its file, `files` every path to its file.
+    `uploads` maps the key of each blob that must be sent to its file, `files` every path to its file. `problems` are lines that do
+    not apply, `warnings` rules that apply and never answer.
     """
 
     manifest: Manifest
     uploads: dict[str, tuple[Asset, ScannedFile]]
     decisions: tuple[Decision, ...]
     problems: tuple[Problem, ...]
+    warnings: tuple[Shadowed, ...]
     ignored: tuple[str, ...]
     files: Mapping[str, ScannedFile] = field(default_factory=dict, repr=False)
 
@@ -165,7 +168,7 @@ def _decide(manifest: Manifest, recent: list[Manifest], found: Scan, problems: t
     decisions += [Decision(path, "carried", asset.size) for path, asset in manifest.carried.items()]
     gone = [path for path in before if path not in manifest.assets and path not in manifest.carried]
     decisions += [Decision(path, "removed") for path in gone]
-    return Plan(manifest, uploads, tuple(decisions), problems, found.ignored, files)
+    return Plan(manifest, uploads, tuple(decisions), problems, tuple(shadowed(manifest)), found.ignored, files)
 
 
 def publish(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -66,5 +66,5 @@ class Target(Protocol):
     def stop(self) -> bool:
         """End what `start` began; False when it was not running."""
 
-    def edge(self) -> EdgeRun:
-        """The routing functions, reading this target's route store."""
+    def edge(self, routes: Mapping[str, str] | None = None) -> EdgeRun:
+        """The routing functions, reading this target's route store, or `routes` instead of it."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import socket
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -99,10 +99,10 @@ class LocalTarget:
 
         return bool(server.stop(self.root))
 
-    def edge(self) -> EdgeRun:
+    def edge(self, routes: Mapping[str, str] | None = None) -> EdgeRun:
         from toolkit.local.edge import Edge
 
-        return Edge(self.routes, resource("functions") / "edge")
+        return Edge(self.routes if routes is None else dict(routes), resource("functions") / "edge")
 
 
 def _described(info: ServerInfo) -> Server:

@@ -68,7 +68,7 @@ def target(text: str) -> str:
     """A target as it can stand in a Location: a path with one leading slash, or an http(s) URL; with its query and fragment.
 
     What no URI may hold (RFC 3986) is percent-encoded, braces too, so that a dialect can put its `{1}` in afterwards; escapes stay
-    as they are. ValueError when it could lead off the site unseen, holds spaces, controls or backslashes, or exceeds 900 bytes.
+    as they are. ValueError when it could lead off the site unseen, holds spaces, controls or backslashes, or exceeds 1,900 bytes.
     """
     if re.search(r"[\x00-\x20\x7f\\]", text):
         raise ValueError(f"the target {text!r} holds a space, a control character or a backslash")
