@@ -27,7 +27,7 @@ bench-push: $(VENV)/.base
 bench-flips: $(VENV)/.base
 	$(BIN)/python -m tests.bench.flips
 
-# Needs njs, valgrind and npm; a minute and a half.
+# Needs njs, valgrind and npm; two to three minutes.
 bench-edge: $(VENV)/.base
 	$(BIN)/python -m tests.bench.edge
 

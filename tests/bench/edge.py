@@ -17,12 +17,13 @@ from pathlib import Path
 from tests.bench import peers, sizes
 from tests.bench.callgrind import NJS, Bench, Cell, Figure
 from tests.bench.common import BenchError, need, output_of, scratch
-from tests.bench.edge_sites import PageSite, redirects, request
+from tests.bench.edge_sites import PATTERNS, PageSite, pattern_site, redirects, request
 from toolkit.engine.errors import LimitExceeded, UserError
 from toolkit.engine.limits import FUNCTION_BYTES
 
 ROUTES = (10, 100, 1_000, 10_000, 50_000)
 PEER_REDIRECTS = (0, 10, 100, 400)
+PATTERN_ROUTES = 1_000
 CASES = ("page", "missing", "redirect")
 
 
@@ -105,6 +106,9 @@ def own_cells(routes: Sequence[int]) -> list[tuple[Row, str, Cell]]:
             continue
         row.redirect_store = redirecting.bytes
         found.append((row, "redirect", redirect))
+    cells, deployed = pattern_site(PATTERN_ROUTES, code)
+    row = Row(f"ours, {PATTERNS} patterns", PATTERN_ROUTES, store=deployed.bytes)
+    found += [(row, case, cell) for case, cell in cells.items()]
     return found
 
 
@@ -177,6 +181,7 @@ def report(rows: Sequence[Row], read: Figure, targets: Sequence[Target]) -> None
         number = "any" if row.count is None else f"{row.count:,}"
         print(f"{row.who:<32}{number:>8}{''.join(f'{cell:>20}' for cell in cells)}{stores}")
     print("\nroutes: addresses that the site answers, and for the redirect as many lines of `_redirects`; the peer's: redirects.")
+    print("With patterns the redirect is a splat's, and half of the patterns have to be tried for any path that is missing.")
     print("The peers do not know which pages exist: for a missing page they do what they do for a page.\n")
     for line in ratios(rows):
         print(line)
@@ -199,7 +204,7 @@ def ratios(rows: Sequence[Row]) -> list[str]:
     lines = []
     for row in rows:
         for case, figure in row.figures.items():
-            if row.who != "ours":
+            if not row.who.startswith("ours"):
                 ratio = figure.instructions / own.figures[case].instructions
                 which = "" if row.count is None else f" with {row.count:,} redirects"
                 lines.append(f"{case:<9}{row.who}{which} takes {ratio:.2f} times what ours takes with {own.count:,}")

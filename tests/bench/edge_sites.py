@@ -22,6 +22,7 @@ from toolkit.engine.publish import plan, publish
 
 HOST = "www.example.com"
 SITE = "bench"
+PATTERNS = 20
 _CYCLE = 100
 _HOME_AND_ERROR = 4
 
@@ -101,6 +102,21 @@ class PageSite:
 
     def _cell(self, case: str, code: str, paths: Sequence[str], accepts: Accepts) -> Cell:
         return Cell(f"{self.routes:,} routes: {case}", code, self.deployed.pairs, spread(paths), accepts)
+
+
+def pattern_site(routes: int, code: str) -> tuple[dict[str, Cell], Deployed]:
+    """A site with patterns besides: half of them are of one folder each, the other half have to be tried for any missing path."""
+    half = range(PATTERNS // 2)
+    rules = "".join(f"/:section/legacy-{i} /archive/:section/{i} 301\n/news-{i}/* /articles/{i}/:splat 301\n" for i in half)
+    site = PageSite(routes, rules)
+    events = [request(f"/news-{i}/2019/article-{i}") for i in half]
+
+    def accepts(event: Event, answer: Any) -> bool:
+        folder, rest = event["request"]["uri"].removeprefix("/news-").split("/", 1)
+        return bool(answer.get("statusCode") == 301 and answer["headers"]["location"]["value"] == f"/articles/{folder}/{rest}")
+
+    moved = Cell(f"{PATTERNS} patterns: redirect", code, site.deployed.pairs, events, accepts)
+    return {**site.cells(code), "redirect": moved}, site.deployed
 
 
 def _page(number: int) -> str:
