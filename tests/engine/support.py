@@ -1,27 +1,38 @@
-"""What the engine's tests share: small sites, a clock of their own, and the route table as the edge reads it.
+"""What the engine's tests share: small sites, a clock of their own, and the edge as visitors meet it.
 
-`Edge` mirrors functions/edge/viewer_request.js in Python, so that a test can ask thousands of paths; that the JavaScript itself
-gives the same answers is the business of tests/functions.
+`Edge` runs functions/edge/viewer_request.js itself, so that what a test concludes is what a visitor gets; that the engine
+which runs it here and CloudFront's agree is the business of tests/functions.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
-from urllib.parse import quote, unquote
+from urllib.parse import parse_qsl
 
-from toolkit.engine import headers, layout
-from toolkit.engine.model import Asset, HeaderRule, Manifest, Redirect, Settings, Source
+from toolkit.engine import layout, uris
+from toolkit.engine.dialects.common import Rules
+from toolkit.engine.dialects.registry import parse
+from toolkit.engine.model import Asset, HeaderRule, Manifest, Rule, Settings, Source
+from toolkit.engine.pages import pages
+from toolkit.engine.pointers import pointer
 from toolkit.engine.ports import ObjectStore
 from toolkit.engine.routes import FINGERPRINT, RECORD, Table, compile_table
 from toolkit.engine.scan import ScannedFile
+from toolkit.local.edge import Answer as FunctionAnswer
+from toolkit.local.edge import Edge as Functions
+from toolkit.local.edge import check_request
+from toolkit.paths import resource
 
 SITE = "shop"
+HOST = f"{SITE}.localhost"
 # A moment that is a whole number of seconds and far from the real time, so that no test depends on today's date.
 START = 1_700_000_000.0
+Get = Callable[[str], str | None]
 
 
 class Clock:
@@ -52,121 +63,160 @@ def scanned(path: str, body: str = "") -> ScannedFile:
 
 
 def manifest_of(
-    paths: list[str],
+    paths: Sequence[str],
     *,
-    redirects: list[Redirect] | None = None,
+    redirects: Sequence[Rule] = (),
     settings: Settings | None = None,
-    rules: list[HeaderRule] | None = None,
+    rules: Sequence[HeaderRule] = (),
     carried: Mapping[str, Asset] | None = None,
     version: str = "20231114T221320Z-abcdef0",
 ) -> Manifest:
-    """A manifest of files that hold their own path; `/404.html` becomes the error page when it is among them."""
+    """A manifest of files that hold their own path; every `404.html` among them is an error page too."""
     chosen = settings or Settings()
-    files = [scanned(path) for path in paths]
-    errors = [headers.asset(file, rules or [], chosen, status=404) for file in files if file.path == chosen.not_found]
+    made = pages([scanned(path) for path in paths], Rules(list(redirects), list(rules)), chosen)
     return Manifest(
         site=SITE,
         version=version,
         created=START,
         source=Source("folder", START),
         settings=chosen,
-        assets=headers.assets(files, rules or [], chosen),
-        error_pages={"/": errors[0]} if errors else {},
-        redirects=tuple(redirects or []),
+        assets=made.assets,
+        error_pages=made.error_pages,
+        variants=made.variants,
+        redirects=made.redirects,
+        header_rules=tuple(rules),
+        fallback=made.fallback,
+        fallbacks=made.fallbacks,
         carried=carried or {},
     )
 
 
+def with_files(paths: Sequence[str], redirects: str = "", headers: str = "", settings: Settings | None = None) -> Manifest:
+    """A manifest of files and of rule files as people write them, every line of which must be good."""
+    chosen = settings or Settings()
+    rules = parse({"_redirects": redirects, "_headers": headers}, chosen.dialect)
+    assert not rules.problems, rules.problems
+    return manifest_of(paths, redirects=rules.redirects, rules=rules.headers, settings=chosen)
+
+
 @dataclass(frozen=True)
 class Answer:
-    """What the edge decides: a status and either the blob's key or where it sends the visitor."""
+    """What the edge decides: a status and either the blob's key or where it sends the visitor; `proxy` is a URL asked instead."""
 
     status: int
     blob: str = ""
     location: str = ""
+    proxy: str = ""
+
+
+class _Store:
+    """The route store of the one instance of the functions: whatever edge asks next puts its own here."""
+
+    get: Get = staticmethod(lambda key: None)
+
+
+@lru_cache(maxsize=1)
+def _functions() -> tuple[Functions, _Store]:
+    store = _Store()
+    return Functions(store, resource("functions") / "edge"), store
 
 
 class Edge:
-    """viewer_request.js over any `get(key)`; counts its reads."""
+    """viewer_request.js over any `get(key)`; counts its reads. A fault of the function is an exception.
 
-    def __init__(self, get: Callable[[str], str | None]) -> None:
-        self._get, self.reads = get, 0
+    The status of a page travels with its blob: `status_of` says it for the blob's key in the store of objects.
+    """
 
-    def ask(self, host: str, url: str, accept: str = "text/html") -> Answer:
-        value = self.read(f"h:{host}")
-        if not value:
-            return Answer(404)
-        fields = value.split("|")
-        path = unquote(url, errors="strict")
-        table, record = fields[3], self.lookup(fields[3], path)
-        if record is None and fields[6] != "-":
-            table, record = fields[6], self.lookup(fields[6], path)
-            if not record:
-                return Answer(503)
-        if record is None:
-            return Answer(503)
-        return self._answer(record, table, path) if record else _missing(fields, path, accept)
+    def __init__(self, get: Get, status_of: Callable[[str], int] = lambda key: 200) -> None:
+        self._get, self._status_of, self.reads = get, status_of, 0
 
-    def read(self, key: str) -> str | None:
-        self.reads += 1
-        return self._get(key)
-
-    def lookup(self, table: str, path: str) -> str | None:
-        """The record, "" when the table says that there is none, None when its shard is missing or damaged."""
-        nonce, salt, shards = table.split(".")
-        digest = hashlib.md5((salt + path).encode(), usedforsecurity=False).hexdigest()
-        shard = self.read(f"t:{nonce}:{int(digest[:8], 16) % int(shards)}")
-        if shard == "-":
-            return ""
-        if not shard or len(shard) % RECORD:
-            return None
-        fingerprint = digest[8 : 8 + FINGERPRINT]
-        for start in range(0, len(shard), RECORD):
-            if shard[start : start + FINGERPRINT] == fingerprint:
-                return shard[start + FINGERPRINT : start + RECORD]
-        return ""
-
-    def _answer(self, record: str, table: str, path: str) -> Answer:
-        kind, ref = record[0], record[1:]
-        if kind in "FE":
-            return Answer(200 if kind == "F" else 404, blob=ref)
-        if kind == "C":
-            cut = path[: len(path) - int(ref[3:5])] + ("/" if ref[5] == "/" else "")
-            return Answer(int(ref[:3]), location=quote(cut, safe="/;,:@&=+$-_.!~*'()"))
-        chunk, offset, length, _ = ref.split(".")
-        rule = (self.read(f"x:{table.split('.')[0]}:{chunk}") or "")[int(offset) :][: int(length)]
-        return Answer(int(rule[:3]), location=rule[4:])
+    def ask(
+        self,
+        host: str,
+        url: str,
+        *,
+        headers: Mapping[str, str] | None = None,
+        cookies: Mapping[str, str] | None = None,
+        ip: str = "127.0.0.1",
+    ) -> Answer:
+        """What a visitor gets for a GET of `url`: an encoded path, perhaps with a query."""
+        path, _, query = url.partition("?")
+        asked = {"host": host, "accept": "text/html", **(headers or {})}
+        request = json.dumps(
+            {
+                "method": "GET",
+                "uri": path,
+                "querystring": {name: {"value": value} for name, value in parse_qsl(query, keep_blank_values=True)},
+                "headers": {name: {"value": value} for name, value in asked.items()},
+                "cookies": {name: {"value": value} for name, value in (cookies or {}).items()},
+            }
+        )
+        functions, store = _functions()
+        store.get = self._get
+        result = functions.call_request(request, ip)
+        self.reads = functions.reads
+        found = check_request(result, request)
+        if isinstance(found, FunctionAnswer):
+            return Answer(found.status, location=dict(found.headers).get("location", ""))
+        other = json.loads(result).get("origin")
+        if other:
+            origin = other["customOriginConfig"]
+            return Answer(200, proxy=f"{origin['protocol']}://{other['domainName']}:{origin['port']}{found.uri}")
+        return Answer(self._status_of(found.uri[1:]), blob=found.uri.rsplit("/", 1)[1])
 
 
-def _missing(fields: list[str], path: str, accept: str) -> Answer:
-    if fields[4] != "-" and (path.rfind(".") < path.rfind("/") or "text/html" in accept):
-        return Answer(200, blob=fields[4])
-    return Answer(404, blob=fields[5] if fields[5] != "-" else "")
-
-
-def table_edge(manifest: Manifest, table: Table | None = None) -> tuple[Edge, Table]:
-    """An edge over one compiled table alone."""
+def edge_of(manifest: Manifest, table: Table | None = None) -> Edge:
+    """An edge that serves one version, and nothing else, at HOST."""
     done = table or compile_table(manifest, "n0nce")
-    return Edge(done.puts.get), done
+    held = {**done.puts, f"h:{HOST}": pointer(manifest, done.ref, "")}
+    groups = (manifest.assets, manifest.variants, manifest.error_pages, manifest.carried)
+    statuses = {layout.blob(manifest.site, asset.blob): status_of(asset) for group in groups for asset in group.values()}
+    return Edge(held.get, statuses.__getitem__)
 
 
-def find(manifest: Manifest, path: str) -> Answer | None:
-    """How a manifest's table answers a decoded path, None when it holds no record for it."""
-    edge, table = table_edge(manifest)
-    record = edge.lookup(table.ref, path)
-    assert record is not None, "a shard is missing"
-    return edge._answer(record, table.ref, path) if record else None
+def status_of(asset: Asset) -> int:
+    return int(str(edge_metadata(asset).get("s", 200)))
 
 
-def follow(manifest: Manifest, path: str, limit: int = 10) -> list[str]:
-    """The paths that a visitor passes through, ending at the one that is no redirect; longer than `limit` is a loop."""
-    passed = [path]
+def statuses_in(objects: ObjectStore) -> Callable[[str], int]:
+    """The status that a blob of a store answers with, by its key there."""
+    return lambda key: int(json.loads(objects.get(key)[0].headers["x-amz-meta-edge"]).get("s", 200))
+
+
+def find(manifest: Manifest, path: str) -> Answer:
+    """How a version answers a decoded path."""
+    return edge_of(manifest).ask(HOST, uris.canonical_of(path))
+
+
+def follow(edge: Edge, path: str, limit: int = 10) -> list[str]:
+    """The addresses on this host that a visitor of `path` (decoded) passes, down to the one that is no redirect; more than `limit`
+    is a loop."""
+    passed = [uris.canonical_of(path)]
     while len(passed) <= limit:
-        answer = find(manifest, passed[-1])
-        if answer is None or not answer.location.startswith("/"):
+        location = edge.ask(HOST, passed[-1]).location
+        if not location.startswith("/"):
             break
-        passed.append(unquote(answer.location.split("?")[0].split("#")[0]))
+        passed.append(location.split("#")[0])
     return passed
+
+
+def lookup(get: Get, ref: str, path: str) -> str | None:
+    """The record of a decoded path in a table, read as docs/routing-data.md describes it.
+
+    "" when the table says that there is none, None when its shard is missing or damaged.
+    """
+    nonce, salt, shards, _ = ref.split(".")
+    digest = hashlib.md5((salt + path).encode(), usedforsecurity=False).hexdigest()
+    shard = get(f"t:{nonce}:{int(digest[:8], 16) % int(shards)}")
+    if shard == "-":
+        return ""
+    if not shard or len(shard) % RECORD:
+        return None
+    fingerprint = digest[8 : 8 + FINGERPRINT]
+    for start in range(0, len(shard), RECORD):
+        if shard[start : start + FINGERPRINT] == fingerprint:
+            return shard[start + FINGERPRINT : start + RECORD].rstrip("~")
+    return ""
 
 
 def blob_of(manifest: Manifest, path: str) -> str:

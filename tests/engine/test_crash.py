@@ -16,7 +16,7 @@ import pytest
 
 from tests.engine import crash_child
 from tests.engine.crash_child import HOST, deploy, stores
-from tests.engine.support import SITE, Edge, body_of, write_site
+from tests.engine.support import SITE, Edge, body_of, statuses_in, write_site
 from tests.engine.world import check_invariants
 from toolkit.engine import layout, leases, prune, release
 from toolkit.engine.ports import ObjectStore, RouteStore
@@ -40,7 +40,7 @@ def files(name: str) -> dict[str, str]:
 
 def answers(objects: ObjectStore, routes: RouteStore) -> dict[str, object]:
     """What a visitor gets now."""
-    edge = Edge(routes.get)
+    edge = Edge(routes.get, statuses_in(objects))
     found: dict[str, object] = {}
     for path in ("/", "/about", "/same.txt", "/missing", "/moved"):
         answer = edge.ask(HOST, path)

@@ -11,17 +11,35 @@ from hypothesis import strategies as st
 
 from tests.engine.support import manifest_of
 from toolkit.engine.errors import UserError
-from toolkit.engine.model import Manifest, Redirect, Release, Settings, blob_key
+from toolkit.engine.model import MANIFEST_FORMAT, Fallback, HeaderRule, Manifest, Release, Rule, Settings, blob_key
 
 HEADERS = st.dictionaries(st.text("abcdef-", min_size=1), st.text(st.characters(min_codepoint=32, max_codepoint=126)))
 SHA = st.text("0123456789abcdef", min_size=64, max_size=64)
 
+RULE = Rule(
+    3,
+    "as written",
+    302,
+    "/new/{1}?a={2}",
+    ("/old",),
+    "/old/(.*)",
+    "/old/",
+    True,
+    (("a", "{}"),),
+    ("de",),
+    ("de-at",),
+    ("c",),
+    "h",
+    "https",
+)
+
 
 def sample() -> Manifest:
     return manifest_of(
-        ["/index.html", "/404.html", "/café/ten.txt", "/assets/app.3f9a1c22.js"],
-        redirects=[Redirect("/old", "/new", 302, True, 3)],
-        settings=Settings(mode="spa", immutable=("assets/*.????????.*",), carry_days=2.5),
+        ["/index.html", "/404.html", "/café/404.html", "/café/ten.txt", "/b/index.html", "/assets/app.3f9a1c22.js"],
+        redirects=[RULE],
+        rules=[HeaderRule("/caf.*", {"x-a": "{1}"}, 7, "/caf*", True), HeaderRule("/b/.*", {"x-b": "1"})],
+        settings=Settings("site", "/404.html", "cloudflare", "netlify-plain", ("assets/*.????????.*",), 2.5),
         carried=manifest_of(["/assets/app.00000000.js"]).assets,
     )
 
@@ -56,8 +74,9 @@ def test_what_is_no_manifest_is_a_clear_error(body: bytes) -> None:
 
 
 def test_a_manifest_of_a_later_format_says_so() -> None:
-    data = {**json.loads(sample().to_json()), "format": 2}
-    with pytest.raises(UserError, match="format 2") as raised:
+    later = MANIFEST_FORMAT + 1
+    data = {**json.loads(sample().to_json()), "format": later}
+    with pytest.raises(UserError, match=f"format {later}") as raised:
         Manifest.from_json(json.dumps(data).encode())
     assert "upgrade" in raised.value.fix
 
@@ -66,13 +85,16 @@ def test_the_digest_tells_content_and_not_when_it_was_built() -> None:
     one, other = manifest_of(["/index.html"]), manifest_of(["/index.html"], version="20301114T221320Z-abcdef0")
     assert one.digest == other.digest
     assert one.digest != manifest_of(["/index.html", "/b.html"]).digest
-    assert one.digest != manifest_of(["/index.html"], redirects=[Redirect("/a", "/b")]).digest
+    assert one.digest != manifest_of(["/index.html"], redirects=[Rule(1, "/a /b", 301, "/b", paths=("/a",))]).digest
     assert one.digest != manifest_of(["/index.html"], settings=Settings(mode="spa")).digest
 
 
 def test_a_manifest_names_every_blob_that_it_needs() -> None:
     manifest = sample()
-    assert len(manifest.blobs()) == 4 + 1 + 1  # the error page is a variant of its own, the carried asset counts
+    # Each error page is a blob of its own, and one more with the headers that only some of what is missing gets.
+    assert manifest.variants and manifest.fallbacks and len(manifest.error_pages) > 2
+    files, carried = len(manifest.assets), 1
+    assert len(manifest.blobs()) == files + len(manifest.error_pages) + len(manifest.variants) + carried
 
 
 @given(SHA, HEADERS, HEADERS)

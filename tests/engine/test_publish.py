@@ -101,7 +101,8 @@ def test_rule_files_are_sealed_into_the_version(world: World) -> None:
     planned = world.plan({"index.html": "x", "_redirects": "bad\n"})
     assert [str(problem) for problem in planned.problems] == ["_redirects line 1: needs a path and a target"]
     manifest = Manifest.from_json(world.objects.get(layout.manifest(SITE, done.version))[1])
-    assert manifest.settings.mode == "spa" and [rule.path for rule in manifest.redirects] == ["/old"]
+    assert [(rule.paths, rule.line) for rule in manifest.redirects if rule.paths] == [(("/old", "/old/"), 1)]
+    assert (manifest.fallback, [rule.source for rule in manifest.header_rules]) == ("*/index.html", ["/*"])
     assert '"x-a":"1"' in manifest.assets["/index.html"].headers["x-amz-meta-edge"]
 
 

@@ -28,7 +28,7 @@ def ensure(routes: object, manifest: Manifest, clock: Clock) -> str:
 
 
 def shards_of(routes: MemoryRoutes, ref: str) -> list[str]:
-    nonce, _, count = ref.split(".")
+    nonce, _, count, _ = ref.split(".")
     return [key for key in (f"t:{nonce}:{number}" for number in range(int(count))) if key in routes.pairs]
 
 

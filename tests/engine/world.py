@@ -9,9 +9,11 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from tests.engine.stores import ClockedObjects, MemoryRoutes
-from tests.engine.support import SITE, Answer, Clock, Edge, body_of, write_site
+from tests.engine.support import SITE, Answer, Clock, Edge, body_of, lookup, statuses_in, write_site
 from toolkit.engine import canary, channels, layout, release, routes
+from toolkit.engine.decide import decide
 from toolkit.engine.model import Manifest, Release, Settings, Source
+from toolkit.engine.patterns import text_of
 from toolkit.engine.ports import ObjectStore, RouteStore
 from toolkit.engine.publish import Plan, plan, publish
 from toolkit.engine.release import Request
@@ -123,7 +125,7 @@ class World:
         return self.routes.get(layout.host_key(self.host(channel))) or ""
 
     def ask(self, path: str, channel: str = "live") -> Answer:
-        return Edge(self.routes.get).ask(self.host(channel), path)
+        return Edge(self.routes.get, statuses_in(self.objects)).ask(self.host(channel), path)
 
     def body(self, path: str, channel: str = "live") -> bytes:
         answer = self.ask(path, channel)
@@ -189,28 +191,42 @@ def _gate(held: Mapping[str, str], record: Release, host: str) -> str:
 
 
 def _needed(manifest: Manifest) -> dict[str, tuple[int, str]]:
-    groups = (manifest.assets, manifest.error_pages, manifest.carried)
+    groups = (manifest.assets, manifest.variants, manifest.error_pages, manifest.carried)
     return {asset.blob: (asset.size, asset.sha256) for group in groups for asset in group.values()}
 
 
 def _check_table(held: Mapping[str, str], ref: str) -> None:
-    nonce, _, shards = ref.split(".")
+    nonce, _, shards, _ = ref.split(".")
     for number in range(int(shards)):
         shard = held.get(f"t:{nonce}:{number}")
         assert shard, f"shard {number} of the table {ref} is missing"
         for start in range(0, len(shard) if shard != "-" else 0, routes.RECORD):
-            kind, place = shard[start + routes.FINGERPRINT], shard[start + routes.FINGERPRINT + 1 : start + routes.RECORD]
-            if kind == "R":
-                chunk, offset, length, _ = place.split(".")
-                assert len(held.get(f"x:{nonce}:{chunk}", "")) >= int(offset) + int(length), f"a target of {ref} is missing"
+            record = shard[start + routes.FINGERPRINT : start + routes.RECORD].rstrip("~")
+            if record[0] in "BRr":
+                _pooled(held, nonce, record)
+
+
+def _pooled(held: Mapping[str, str], nonce: str, record: str) -> str:
+    """The text of a record that refers to one; it may go on in the chunks after its first."""
+    chunk, offset, length = map(int, record[1:].split(".")[:3])
+    text = ""
+    while len(text) < offset + length:
+        piece = held.get(f"x:{nonce}:{chunk}")
+        assert piece, f"a text of the table {nonce} is missing"
+        text, chunk = text + piece, chunk + 1
+    return text[offset : offset + length]
 
 
 def _check_answers(held: Mapping[str, str], ref: str, manifest: Manifest) -> None:
-    """Every path of the version is answered by the table that the pointer names, with the version's own blobs."""
-    edge = Edge(held.get)
-    for path, record in routes.entries(manifest)[0].items():
-        found = (edge.lookup(ref, path) or "").rstrip("~")
-        assert found == record or (record[0] == found[:1] == "R"), f"{path} of {manifest.version} is answered by {found!r}"
+    """Every path of the version is in the table that the pointer names, with the version's own blobs."""
+    for path, decided in decide(manifest).answers.items():
+        found = lookup(held.get, ref, path) or ""
+        wanted = text_of(decided.rules) if decided.rules else decided.record
+        if decided.after_patterns:
+            wanted = wanted[0].lower() + wanted[1:]
+        if found[:1] in ("B", "R", "r"):
+            found = ("" if found[0] == "B" else found[0]) + _pooled(held, ref.split(".")[0], found)
+        assert found == wanted, f"{path} of {manifest.version} is answered by {found!r}"
 
 
 def check_ledger(objects: ObjectStore, site: str, channel: str) -> list[Release]:
