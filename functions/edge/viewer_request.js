@@ -162,7 +162,7 @@ function holds(at, when, found) {
   return (when.q || []).every((pair) => {
     const given = request.querystring[pair[0]];
     const value = given && canonical(given.value);
-    return pair[1] === '{}' ? value && found.push(value) : pair[1] === value;
+    return pair[1] === '{}' ? given && found.push(value) : pair[1] === value;
   });
 }
 

@@ -15,21 +15,28 @@ function isPreview(request) {
 function handler(event) {
   const response = event.response;
   const headers = response.headers;
-  const edge = headers['x-amz-meta-edge'] ? JSON.parse(headers['x-amz-meta-edge'].value) : {};
+  const isOurs = headers['x-amz-meta-edge'];
+  const edge = isOurs ? JSON.parse(isOurs.value) : {};
 
   for (const name in headers) {
     if (name.slice(0, 6) === 'x-amz-' && name.slice(0, 9) !== 'x-amz-cf-') delete headers[name];
   }
+  const robots = isPreview(event.request) ? { value: 'noindex' } : null;
+  if (robots && !isOurs) headers['x-robots-tag'] = robots;
+  // What another origin answers, by a rule of the site, keeps its own headers.
+  if (!isOurs) return response;
   // How long the edge keeps a blob is not how long a browser may: an Age, or the edge's own lifetime, would make it stale on arrival.
   delete headers.age;
-  headers['cache-control'] = { value: edge.c || 'public, max-age=0, must-revalidate' };
+  const lifetime = edge.c || 'public, max-age=0, must-revalidate';
+  // What a password opened is for the one who has it, whoever stands between.
+  headers['cache-control'] = { value: event.request.headers.authorization ? lifetime.replace('public', 'private') : lifetime };
 
   for (const name in DEFAULTS) headers[name] = { value: DEFAULTS[name] };
   for (const name in edge.h || {}) {
     if (edge.h[name] === '') delete headers[name];
     else headers[name] = { value: edge.h[name] };
   }
-  if (isPreview(event.request)) headers['x-robots-tag'] = { value: 'noindex' };
+  if (robots) headers['x-robots-tag'] = robots;
 
   if (edge.s && response.statusCode === 200) {
     response.statusCode = edge.s;

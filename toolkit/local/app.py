@@ -18,11 +18,12 @@ from typing import Any
 
 from toolkit.engine import limits
 from toolkit.engine.errors import NotFound, UserError
-from toolkit.local import http
+from toolkit.local import http, proxy
 from toolkit.local.cache import MOST_PREPARED, Cache, Entry, Finished
 from toolkit.local.edge import Answer, Edge, Forward, FunctionFault, check_request, check_response
 from toolkit.local.event import Head, head_of, request_json, uri_of
 from toolkit.local.origin import Opened, Origin, event_fields
+from toolkit.local.proxy import OriginError
 from toolkit.local.reply import (
     HIT,
     MISS,
@@ -44,6 +45,7 @@ _REMEMBERED = 2048
 _REMEMBERED_BYTES = 8192
 
 Scope = Mapping[str, Any]
+Receive = Callable[[], Awaitable[dict[str, Any]]]
 
 
 @dataclass(slots=True)
@@ -68,9 +70,12 @@ class EdgeApp:
         self._routed: dict[tuple[str, str], Answer | Forward] = {}
         self._loading: dict[tuple[str, str], asyncio.Future[Entry]] = {}
 
-    async def __call__(self, scope: Scope, receive: Callable[[], Awaitable[dict[str, Any]]], send: Send) -> None:
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         try:
-            reply = await self._reply(scope)
+            reply = await self._reply(scope, receive)
+        except OriginError as error:
+            _LOG.warning("%s %r: %s", scope["method"], scope["raw_path"], error)
+            reply = error_page(error.status)
         except FunctionFault as fault:
             reply = error_page(fault.status, x_cache=fault.kind)
         except NotFound:
@@ -80,7 +85,7 @@ class EdgeApp:
             reply = error_page(500)
         await send_reply(reply, scope["method"], send)
 
-    async def _reply(self, scope: Scope) -> Reply:
+    async def _reply(self, scope: Scope, receive: Receive) -> Reply:
         raw_path: bytes = scope["raw_path"]
         query: bytes = scope["query_string"]
         if len(raw_path) + len(query) + bool(query) >= limits.URI_BYTES:
@@ -96,6 +101,8 @@ class EdgeApp:
         routed = self._route(request)
         if isinstance(routed, Answer):
             return generated(routed)
+        if routed.elsewhere:
+            return await self._elsewhere(request, routed, receive)
         if request.method not in ("GET", "HEAD"):
             return error_page(403)  # as a distribution that allows no other methods
         encoding = ""
@@ -192,6 +199,20 @@ class EdgeApp:
         else:
             reply.body = entry.body[reply.span.first : reply.span.last + 1] if reply.span else entry.body
         return reply
+
+    async def _elsewhere(self, request: Request, routed: Forward, receive: Receive) -> Reply:
+        """What another origin answers. Of 400 and more viewer-response hears nothing, as of the site's own origin."""
+        assert routed.elsewhere
+        body = await proxy.read_body(receive)
+        target = f"{routed.uri}?{routed.query}" if routed.query else routed.uri
+        asked = (routed.elsewhere, request.method, target, routed.headers, body)
+        found = await asyncio.get_running_loop().run_in_executor(None, proxy.fetch, *asked)
+        answer = Answer(found.status, found.headers, None)
+        if found.status < 400:
+            given = found.event()
+            answer = check_response(self._edge.call_response(request.json, given, request.viewer_ip), given)
+        fields = fields_of(Answer(answer.status, answer.headers, found.body if answer.body is None else answer.body))
+        return Reply(answer.status, [*fields, MISS], found.body if answer.body is None else answer.body)
 
     def _control(self, path: bytes) -> Reply:
         if path != b"/healthz":

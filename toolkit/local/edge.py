@@ -20,6 +20,7 @@ from typing import Any
 from toolkit.engine import limits
 from toolkit.local.event import is_hidden
 from toolkit.local.javascript import Reads, Script, ScriptError
+from toolkit.local.proxy import Elsewhere
 
 _LOG = logging.getLogger("toolkit.edge")
 _READ_ONLY_REQUEST = ("content-length", "host", "transfer-encoding", "via")
@@ -53,10 +54,13 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class Forward:
-    """The request goes on to the cache and the origin: its URI and its single-valued headers."""
+    """The request goes on to the cache and the origin: its URI, its single-valued headers, its query. `elsewhere` is another origin
+    than the site's own."""
 
     uri: str
     headers: Mapping[str, str]
+    query: str = ""
+    elsewhere: Elsewhere | None = None
 
 
 class Edge:
@@ -153,7 +157,28 @@ def _forward(value: object, given: Mapping[str, Any]) -> Forward:
         raise _Invalid("the URI is too long")
     lines = _lines(headers)
     _check_read_only(headers, given["headers"], _READ_ONLY_REQUEST)
-    return Forward(uri, dict(lines))
+    if "origin" not in value:
+        return Forward(uri, dict(lines))
+    return Forward(uri, dict(lines), _query(value.get("querystring")), _elsewhere(value["origin"]))
+
+
+def _query(fields: object) -> str:
+    if not isinstance(fields, dict):
+        raise _Invalid("the query is not an object")
+    pairs = [(name, str(item.get("value") or "")) for name, field in fields.items() for item in _items(field)]
+    return "&".join(f"{name}={value}" if value else name for name, value in pairs)
+
+
+def _elsewhere(origin: Mapping[str, Any]) -> Elsewhere:
+    """What `updateRequestOrigin` was given, held to what CloudFront takes for a custom origin."""
+    host, config = origin.get("domainName"), origin.get("customOriginConfig")
+    port, protocol = (config.get("port"), config.get("protocol")) if isinstance(config, dict) else (None, None)
+    if not isinstance(host, str) or not re.fullmatch(r"[A-Za-z0-9_.-]{1,253}", host) or protocol not in ("http", "https"):
+        raise _Invalid(f"the origin is {origin!r}")
+    # "Port": 80, 443, or 1024 to 65535.
+    if not isinstance(port, int) or not (port in (80, 443) or 1024 <= port <= 65535):
+        raise _Invalid(f"the origin's port is {port!r}")
+    return Elsewhere(protocol, host, port)
 
 
 def _answer(value: Mapping[str, Any], given_headers: Mapping[str, Any]) -> Answer:

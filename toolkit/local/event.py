@@ -55,6 +55,8 @@ def head_of(raw: RawHeaders) -> Head:
             headers["host"] = {"value": host}
         elif not is_hidden(name):
             _add(headers, name, value)
+    # A local edge has no certificate of its own; where another server with one stands before it, that one says so by this header.
+    headers.setdefault("cloudfront-forwarded-proto", {"value": "http"})
     return Head(json.dumps(headers), json.dumps(cookies), host)
 
 
