@@ -165,7 +165,7 @@ class Visitor:
             "type": "http",
             "http_version": "1.1",
             "method": method,
-            "scheme": "http",
+            "scheme": lines.get("cloudfront-forwarded-proto", "http"),
             "raw_path": path.encode(),
             "query_string": query.encode(),
             "headers": [(name.encode("latin-1"), value.encode("latin-1")) for name, value in lines.items()],

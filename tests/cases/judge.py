@@ -45,7 +45,7 @@ class Asked:
 
 
 def ask(row: Row, site: Site, visitor: Visitor) -> Asked:
-    host = row.host or site.host
+    host = row.asked_host or site.host
     headers = _sent(row)
 
     def plain(path: str) -> Reply:
@@ -68,8 +68,7 @@ def _sent(row: Row) -> dict[str, str]:
             headers["cloudfront-viewer-country"] = headers.pop("x-country").upper()
         if "x-language" in headers:
             headers["accept-language"] = headers.pop("x-language")
-    if "scheme" in row.request:
-        headers["cloudfront-forwarded-proto"] = row.request["scheme"]
+    headers["cloudfront-forwarded-proto"] = row.request.get("scheme", "https")
     return headers
 
 

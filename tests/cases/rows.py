@@ -85,10 +85,14 @@ class Row:
         return self.kind == "trailing" or self.dialect not in NOT_SPOKEN
 
     @property
+    def asked_host(self) -> str:
+        """The row's own Host, as written, or ""."""
+        return next((str(value) for name, value in self.request["headers"].items() if name.lower() == "host"), "")
+
+    @property
     def host(self) -> str:
-        """The host that the row itself asks for, or ""."""
-        named = [value for name, value in self.request.get("headers", {}).items() if name.lower() == "host"]
-        return named[0].lower().partition(":")[0] if named else ""
+        """The host that the row's site must have for that, or ""."""
+        return self.asked_host.lower().partition(":")[0]
 
     @property
     def content(self) -> Content:

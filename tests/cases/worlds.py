@@ -17,13 +17,14 @@ from toolkit.engine.release import Request, release
 from toolkit.local.objects import FolderObjects
 from toolkit.local.routes import FileRoutes
 
-# One route store has room for about three times as many.
+# How many sites one world takes, and how many bytes of rules: a route store has room for more than twice as much.
 SITES = 500
+RULE_BYTES = 500_000
 
 
 def body_of(path: str) -> bytes:
     """What the file at this path holds: a text that names it, so that a body tells which file was served."""
-    return b"0123456789" if path == "/ten.txt" else f"content of {path}\n".encode()
+    return b"0123456789" if path.endswith("/ten.txt") else f"content of {path}\n".encode()
 
 
 @dataclass
@@ -52,6 +53,7 @@ class World:
     root: Path
     sites: dict[Content, Site] = field(default_factory=dict)
     hosts: dict[str, Site] = field(default_factory=dict)
+    rule_bytes: int = 0
 
     def site_for(self, row: Row) -> Site | None:
         """The site of the row's content, with the row's host; None when that cannot live here."""
@@ -59,8 +61,9 @@ class World:
         if row.host and self.hosts.get(row.host, site) is not site:
             return None
         if site is None:
-            if len(self.sites) == SITES:
+            if len(self.sites) == SITES or (self.sites and self.rule_bytes + len(row.rules) > RULE_BYTES):
                 return None
+            self.rule_bytes += len(row.rules)
             number = len(self.sites) + 1
             site = self.sites[row.content] = Site(row.content, number)
             site.hosts.add(site.host)
