@@ -10,7 +10,7 @@ from pathlib import Path
 
 from tests.engine.stores import ClockedObjects, MemoryRoutes
 from tests.engine.support import SITE, Answer, Clock, Edge, body_of, lookup, statuses_in, write_site
-from toolkit.engine import canary, channels, layout, release, routes
+from toolkit.engine import canary, channels, layout, pointers, release, routes
 from toolkit.engine.decide import decide
 from toolkit.engine.model import Manifest, Release, Settings, Source
 from toolkit.engine.patterns import text_of
@@ -125,7 +125,12 @@ class World:
         return self.routes.get(layout.host_key(self.host(channel))) or ""
 
     def ask(self, path: str, channel: str = "live") -> Answer:
-        return Edge(self.routes.get, statuses_in(self.objects)).ask(self.host(channel), path)
+        """What the channel's version answers, whatever gate stands before it."""
+        return Edge(self._behind_gates, statuses_in(self.objects)).ask(self.host(channel), path)
+
+    def _behind_gates(self, key: str) -> str | None:
+        value = self.routes.get(key)
+        return pointers.regated(value, lambda pointer: pointers.NONE) if value and key.startswith("h:") else value
 
     def body(self, path: str, channel: str = "live") -> bytes:
         answer = self.ask(path, channel)
