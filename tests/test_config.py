@@ -94,6 +94,16 @@ def test_plain_files_are_published_from_public(tmp_path: Path) -> None:
     assert load(tmp_path).output == "public"
 
 
+def test_the_canonical_host_is_one_of_the_hosts() -> None:
+    hosts = 'name = "x"\nhosts = ["example.com", "www.example.com"]\n'
+    assert read(hosts).canonical == ""
+    assert read(f'{hosts}canonical = "www.example.com"').canonical == "www.example.com"
+    with pytest.raises(UserError, match="line 3: canonical is example[.]org, hosts has example[.]com, www"):
+        read(f'{hosts}canonical = "example.org"')
+    with pytest.raises(UserError, match="line 2: canonical is .*, hosts has none"):
+        read('name = "x"\ncanonical = "example.com"')
+
+
 @pytest.mark.parametrize("name", ["a", "0", "a-b-c", "site2", "a" * 30])
 def test_good_names(name: str) -> None:
     assert read(f'name = "{name}"').name == name
