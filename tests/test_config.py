@@ -98,9 +98,9 @@ def test_the_canonical_host_is_one_of_the_hosts() -> None:
     hosts = 'name = "x"\nhosts = ["example.com", "www.example.com"]\n'
     assert read(hosts).canonical == ""
     assert read(f'{hosts}canonical = "www.example.com"').canonical == "www.example.com"
-    with pytest.raises(UserError, match="line 3: canonical is example[.]org, hosts has example[.]com, www"):
+    with pytest.raises(UserError, match=r"line 3: canonical is example[.]org, hosts has example[.]com, www"):
         read(f'{hosts}canonical = "example.org"')
-    with pytest.raises(UserError, match="line 2: canonical is .*, hosts has none"):
+    with pytest.raises(UserError, match=r"line 2: canonical is .*, hosts has none"):
         read('name = "x"\ncanonical = "example.com"')
 
 

@@ -280,6 +280,44 @@ def test_two_prunes_at_once_do_no_harm(world: World) -> None:
     world.check()
 
 
+def asleep_while_a_prune_comes(world: World, call: str, part: str) -> Once:
+    """A hook: the machine sleeps until its lease is over, and a prune takes what nobody serves meanwhile."""
+
+    def sleep() -> None:
+        world.clock.now += leases.DEPLOY_SECONDS + 1
+        prune.prune(world.objects, world.routes, SITE, keep=0, grace_seconds=0, clock=world.clock)
+
+    return Once(call, part, sleep)
+
+
+def test_a_pin_of_a_version_that_was_pruned_while_we_slept_is_refused(world: World) -> None:
+    old = world.deploy({"index.html": "old"}).version
+    world.deploy({"index.html": "new"})
+    world.clock.now += 10
+    slept = asleep_while_a_prune_comes(world, "put", "/pins/")
+    with pytest.raises(UserError, match="has no version"):
+        prune.pin(
+            HookedObjects(world.objects, before=slept), SITE, old, "me", world.clock(), clock=world.clock, sleep=world.clock.sleep
+        )
+    assert slept.done and prune.pins(world.objects, SITE) == set()
+
+
+@pytest.mark.parametrize("action", ["rollback", "canary"])
+def test_a_version_that_was_pruned_while_we_slept_goes_to_nobody(world: World, action: str) -> None:
+    old = world.deploy({"index.html": "old"}).version
+    new = world.deploy({"index.html": "new"}).version
+    world.clock.now += 10
+    slept = asleep_while_a_prune_comes(world, "get", f"/versions/{old}")
+    objects = HookedObjects(world.objects, after=slept)
+    with pytest.raises(UserError, match="has no version"):
+        if action == "rollback":
+            world.release(world.request(old, explicit=True), objects=objects)
+        else:
+            world.canary("start", "live", old, 50, objects=objects)
+    assert slept.done and world.serving() == new
+    world.check()
+
+
 def test_a_version_that_is_pinned_while_prune_judges_is_kept_or_the_pin_is_refused(world: World) -> None:
     first = series(world, 3)[0]
     failed = []
