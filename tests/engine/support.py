@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from urllib.parse import parse_qsl
+from urllib.parse import parse_qsl, urldefrag, urljoin
 
 from toolkit.engine import layout, uris
 from toolkit.engine.dialects.common import Rules
@@ -189,14 +189,16 @@ def find(manifest: Manifest, path: str) -> Answer:
 
 
 def follow(edge: Edge, path: str, limit: int = 10) -> list[str]:
-    """The addresses on this host that a visitor of `path` (decoded) passes, down to the one that is no redirect; more than `limit`
-    is a loop."""
+    """The addresses on this host that a visitor of `path` (decoded) passes, down to the one that is no redirect.
+
+    Locations are resolved as browsers do it (RFC 3986, section 5.2). More than `limit` is a loop.
+    """
     passed = [uris.canonical_of(path)]
     while len(passed) <= limit:
         location = edge.ask(HOST, passed[-1]).location
-        if not location.startswith("/"):
+        if not location.startswith("/") or location.startswith("//"):
             break
-        passed.append(location.split("#")[0])
+        passed.append(urldefrag(urljoin(passed[-1], location)).url)
     return passed
 
 

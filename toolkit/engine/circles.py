@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from urllib.parse import urljoin
 
 from toolkit.engine import patterns, slashes, uris
 from toolkit.engine.decide import Coverage
@@ -43,7 +44,8 @@ def _closing(rules: Sequence[Rule], addresses: Mapping[str, slashes.Answer]) -> 
             for path in (*rule.paths, *samples(rule.pattern)):
                 circle = _follow(path, coverage, addresses, ended)
                 if circle and not any(id(one) in found for one in circle):
-                    last = max(circle, key=lambda one: order[id(one)])
+                    # A policy's own rules (line 0) are not the user's to mend: one of his gives way.
+                    last = max(circle, key=lambda one: (one.line > 0, order[id(one)]))
                     found[id(last)] = (last, circle)
     return list(found.values())
 
@@ -73,10 +75,12 @@ def _step(path: str, coverage: Coverage, addresses: Mapping[str, slashes.Answer]
             continue
         if answer and not rule.force:
             break
-        if not rule.is_redirect or not rule.target.startswith("/"):
-            return None
         target = re.split(r"[?#]", patterns.fill(rule.target, groups), maxsplit=1)[0]
-        return uris.decoded(re.sub(r"^/+", "/", target)), rule
+        if not rule.is_redirect or not target.startswith("/"):
+            return None
+        # Browsers resolve dots (RFC 3986, section 5.2.4), encoded ones too (URL Standard).
+        dotted = re.sub("%2e", ".", re.sub(r"^/+", "/", target), flags=re.IGNORECASE)
+        return uris.decoded(urljoin("/", dotted)), rule
     return (answer.address, None) if isinstance(answer, slashes.Move) else None
 
 

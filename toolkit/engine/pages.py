@@ -48,8 +48,8 @@ def pages(files: Sequence[ScannedFile], rules: Rules, settings: Settings) -> Pag
     """Everything that the files can answer with. UserError when a file's headers do not fit."""
     by_path = {entry.path: entry for entry in files}
     addresses = slashes.addresses(settings.slashes, by_path)
-    redirects, problems = without_circles(rules.redirects, addresses)
-    made = Pages(redirects=(*redirects, *_slash_rules(settings)), problems=problems)
+    redirects, problems = without_circles((*rules.redirects, *_slash_rules(settings)), addresses)
+    made = Pages(redirects=redirects, problems=problems)
     _add_assets(made, by_path, addresses, rules.headers, settings)
     everywhere = headers.matching("/", [rule for rule in rules.headers if patterns.is_universal(rule.pattern)], settings)
     for path, entry in by_path.items():
