@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from urllib.parse import urljoin
 
 from toolkit.engine import patterns, slashes, uris
@@ -20,9 +21,22 @@ from toolkit.engine.model import Rule
 _MOST_STEPS = 10
 
 
+def stopped(rule: Rule) -> Rule:
+    """The rule without the paths that it has made itself: `/* /en/:splat` does not send `/en/x` on to `/en/en/x`.
+
+    Where there is a file nobody is sent on; where there is none, the other hosts go on until browsers give up.
+    """
+    made = rule.target.split("{")[0]
+    if not rule.is_redirect or not rule.pattern or made == rule.target or made.count("/") < 2:
+        return rule
+    if not any(patterns.compiled(rule.pattern).fullmatch(f"{made}{rest}") for rest in ("~1~", "~2~/~3~")):
+        return rule
+    return replace(rule, pattern=f"(?!{re.escape(made)}){rule.pattern}")
+
+
 def without_circles(rules: Sequence[Rule], addresses: Mapping[str, slashes.Answer]) -> tuple[tuple[Rule, ...], list[Problem]]:
     """The rules without those that close a circle, and a problem for each of these."""
-    kept, problems = tuple(rules), list[Problem]()
+    kept, problems = tuple(stopped(rule) for rule in rules), list[Problem]()
     # What is left out changes where others lead.
     while closing := _closing(kept, addresses):
         for rule, circle in closing:
@@ -87,7 +101,8 @@ def _step(path: str, coverage: Coverage, addresses: Mapping[str, slashes.Answer]
 def samples(pattern: str) -> Iterator[str]:
     """Two decoded paths that a pattern covers, unlike any that somebody would write; none when it is too odd to tell."""
     for inner, rest in (("~1~", "~2~/~3~"), ("~4~", "~5~")):
-        text = re.sub(r"\(\?:", "(", pattern)
+        text = re.sub(r"\(\?[!=][^()]*\)", "", pattern)
+        text = re.sub(r"\(\?:", "(", text)
         text = re.sub(r"\(?\.[*+]\)?", rest, text)
         text = re.sub(r"\(?\[\^[^\]]*\][*+]\)?", inner, text)
         text = re.sub(r"\\(.)|[()?]", lambda found: found[1] or "", text)

@@ -130,7 +130,7 @@ class _Decider:
             return ""
         rules = [rule for rule in self.manifest.header_rules if not pattern or patterns.is_universal(rule.pattern)]
         found = {name: value for name, value in headers.matching(path, rules, settings).items() if value}
-        return f"\n{json.dumps(found, sort_keys=True, separators=(',', ':'))}" if found else ""
+        return f" {json.dumps(found, sort_keys=True, separators=(',', ':'))}" if found else ""
 
     # --- rules
 
@@ -178,7 +178,7 @@ class _Decider:
     def _fallback(self, one: Fallback) -> str:
         if one.page:
             return f"E{self.manifest.error_pages[one.page].blob}"
-        return f"N\n{json.dumps(dict(one.headers), sort_keys=True, separators=(',', ':'))}"
+        return f"N {json.dumps(dict(one.headers), sort_keys=True, separators=(',', ':'))}"
 
     def _page_of(self, rule: Rule) -> str:
         return file_for(self.addresses, rule.target) if rule.status == 200 and rule.target.startswith("/") else ""
@@ -196,8 +196,12 @@ class _Decider:
             return "N"
         if not rule.target.startswith("/"):
             return f"P{rule.target}"
+        respells = headers.traits(self.manifest.settings).rewrites_respell
         if "{" in rule.target:
-            return f"W{rule.target}"
+            return f"{'V' if respells else 'W'}{rule.target}"
+        there = self.addresses.get(uris.decoded(rule.target)) if rule.status == 200 and respells else None
+        if isinstance(there, slashes.Move):
+            return f"R{there.status} {uris.canonical_of(there.address)}"
         file = file_for(self.addresses, rule.target)
         if rule.status == 200:
             return f"F{self.manifest.assets[file].blob}" if file else "N"

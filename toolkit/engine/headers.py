@@ -25,15 +25,17 @@ IMMUTABLE = "public, max-age=31536000, immutable"
 @dataclass(frozen=True)
 class Traits:
     """How a dialect treats headers: whether a name that several rules set gets all of their values, whether redirects carry them
-    too, and what a missing page's Cache-Control is whatever the rules say ("" = as they say)."""
+    too, what a missing page's Cache-Control is whatever the rules say ("" = as they say), and whether a rewrite to another
+    spelling of a page sends visitors there."""
 
     is_joined: bool = False
     on_redirects: bool = False
     missing: str = ""
+    rewrites_respell: bool = False
 
 
 # Cloudflare Pages, "Headers" and "Serving Pages"; Netlify, "Custom headers".
-_TRAITS = {"netlify": Traits(), "cloudflare": Traits(is_joined=True, on_redirects=True, missing="no-store")}
+_TRAITS = {"netlify": Traits(), "cloudflare": Traits(is_joined=True, on_redirects=True, missing="no-store", rewrites_respell=True)}
 
 
 def traits(settings: Settings) -> Traits:

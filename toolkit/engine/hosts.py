@@ -40,7 +40,7 @@ def values(routes: RouteStore, record: Release, before: Release | None, sides: S
         for side in sides:
             gate = gates.gate(access, record, host, partial(gates.maintenance_page, side.manifest))
             lines.append(pointers.pointer(side.manifest, side.table, spread if spread != side.table else "", gate))
-        puts[key] = "\n".join([*lines[:1], _choice(record), *lines[1:]]) if record.canary else lines[0]
+        puts[key] = pointers.canaried(lines[0], _choice(record), lines[1]) if record.canary else lines[0]
     return puts
 
 

@@ -26,7 +26,7 @@ _PROBES = ("/", "/a", "/b/", "/c/d.e", "//", "/%2F/x")
 @dataclass(frozen=True)
 class Entry:
     """One rule as the edge evaluates it, see `outcome` in viewer_request.js. `outcome` is a record of the table, or a letter and
-    text: R redirect, P proxy, W rewrite to a path that the captures make, N the page for what is missing."""
+    text: R redirect, P proxy, W and V rewrite to a path that the captures make, N the page for what is missing."""
 
     order: int
     pattern: str
@@ -36,14 +36,15 @@ class Entry:
     when: Mapping[str, Any] = field(default_factory=dict)
     flags: str = ""
 
-    def packed(self) -> list[object]:
-        flags = [self.flags] if self.flags else []
-        return [self.order, self.pattern, int(self.force), dict(self.when) or 0, self.outcome, *flags]
+    def line(self) -> str:
+        start, rest = split_literal(self.pattern) if self.pattern and not self.flags else ("", self.pattern or "-")
+        when = json.dumps(self.when, separators=(",", ":")) if self.when else ""
+        return "\t".join((start, rest, str(self.order), str(int(self.force)), self.outcome, when, self.flags))
 
 
 def text_of(entries: Iterable[Entry]) -> str:
-    """A list of rules in the order in which they are tried."""
-    return json.dumps([entry.packed() for entry in entries], separators=(",", ":"))
+    """A list of rules, one a line, in the order in which they are tried."""
+    return "\n".join(entry.line() for entry in entries)
 
 
 @lru_cache(maxsize=4096)
@@ -69,9 +70,9 @@ def fill(text: str, groups: tuple[str | None, ...]) -> str:
 def conditions(rule: Rule) -> dict[str, Any]:
     """A rule's conditions under the names that `holds` in viewer_request.js knows."""
     query = [[name, value if value == "{}" else uris.canonical(value)] for name, value in rule.query]
-    found = {
-        "h": rule.host, "s": rule.scheme, "c": list(rule.countries), "l": list(rule.languages), "k": list(rule.cookies), "q": query,
-    }  # fmt: skip
+    named = {"host": [rule.host], "cloudfront-forwarded-proto": [rule.scheme], "cloudfront-viewer-country": list(rule.countries)}
+    headers = [[name, values] for name, values in named.items() if values and values[0]]
+    found = {"h": headers, "l": list(rule.languages), "k": list(rule.cookies), "q": query}
     return {name: value for name, value in found.items() if value}
 
 
@@ -139,12 +140,18 @@ def literal_of(pattern: str) -> str | None:
 
 def folder_of(pattern: str) -> str:
     """The literal folder that everything a pattern matches begins with."""
-    prefix = ""
+    start, _ = split_literal(pattern)
+    return start[: start.rfind("/") + 1] or "/"
+
+
+def split_literal(pattern: str) -> tuple[str, str]:
+    """What everything that a pattern matches begins with, and the pattern for what comes after it."""
+    literal, end = "", 0
     for piece in re.finditer(r"\\(.)|(.)", pattern, re.DOTALL):
-        escaped, plain = piece[1], piece[2]
-        if plain in ("?", "*", "+"):
-            prefix = prefix[:-1]  # the character before it may be missing
-        if plain and plain in ".*+?^$(){}|[]":
+        if piece[2] in ("?", "*", "+"):
+            # The character before it may be missing, or there several times.
+            return literal[:-1], pattern[end - (2 if pattern[end - 2 : end - 1] == "\\" else 1) :]
+        if piece[2] and piece[2] in ".^$(){}|[]":
             break
-        prefix += escaped or plain
-    return prefix[: prefix.rfind("/") + 1] or "/"
+        literal, end = literal + (piece[1] or piece[2]), piece.end()
+    return literal, pattern[end:]

@@ -1,6 +1,7 @@
 """What a host's key in the route store holds: see docs/routing-data.md. Apart from the compiler, which a rollback does not need.
 
 One line is one pointer. With a canary there are three: the stable pointer, the rule that picks visitors, the next pointer.
+What needs nothing but its table begins with a head of fixed width, so that the edge finds the table without looking for it.
 """
 
 from __future__ import annotations
@@ -12,6 +13,8 @@ from toolkit.engine.model import Manifest
 
 FORMAT = "2"
 NONE = "-"
+NONCE_LENGTH = 11
+_SHARDS_LENGTH = 5
 
 
 class Pointer(NamedTuple):
@@ -32,11 +35,23 @@ class Pointer(NamedTuple):
     def __str__(self) -> str:
         return "|".join((FORMAT, *self))
 
+    def alone(self) -> str:
+        """The line as a host's whole value: with its head where no gate stands before the site."""
+        nonce, shards, *_ = [*self.table.split("."), ""]
+        if self.gate != NONE or len(nonce) != NONCE_LENGTH or len(shards) > _SHARDS_LENGTH:
+            return str(self)
+        return f"{FORMAT}{nonce}{shards:0>{_SHARDS_LENGTH}}{len(self.site):02d}{str(self)[len(FORMAT) :]}"
+
 
 def pointer(manifest: Manifest, table_ref: str, previous_ref: str, gate: str = NONE) -> str:
-    """The line `2|site|version|table|fallback|error|previous|gate`. No `previous_ref` is an empty one."""
+    """The line `2<head>|site|version|table|fallback|error|previous|gate`. No `previous_ref` is an empty one."""
     fields = (manifest.site, manifest.version, table_ref, _fallback(manifest), _error(manifest), previous_ref or NONE, gate)
-    return str(Pointer(*fields))
+    return Pointer(*fields).alone()
+
+
+def canaried(stable: str, choice: str, following: str) -> str:
+    """The value of a host with a canary: two pointers, and between them who gets the second one."""
+    return "\n".join((str(read(stable)[0]), choice, following))
 
 
 def _fallback(manifest: Manifest) -> str:
@@ -53,7 +68,7 @@ def _error(manifest: Manifest) -> str:
 def read(value: str | None) -> list[Pointer]:
     """The stable pointer, then a canary's. Empty for what this release did not write."""
     lines = [line.split("|") for line in (value or "").split("\n")[::2]]
-    whole = all(fields[0] == FORMAT and len(fields) == 8 for fields in lines)
+    whole = all(fields[0].startswith(FORMAT) and len(fields) == 8 for fields in lines)
     return [Pointer(*fields[1:]) for fields in lines] if whole else []
 
 
@@ -61,7 +76,8 @@ def regated(value: str, gate: Callable[[Pointer], str]) -> str:
     """The same value with other gates; one that this release did not write stays as it is."""
     lines = value.split("\n")
     for number, found in enumerate(read(value)):
-        lines[2 * number] = str(found._replace(gate=gate(found)))
+        line = found._replace(gate=gate(found))
+        lines[2 * number] = line.alone() if len(lines) == 1 else str(line)
     return "\n".join(lines)
 
 

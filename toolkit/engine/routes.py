@@ -28,13 +28,12 @@ _MEAN_LOAD = 19
 
 @dataclass(frozen=True)
 class Table:
-    """A compiled table: `puts` are its keys and values in the store; `ref` is how a pointer names it.
+    """A compiled table: `puts` are its keys and values in the store; `ref` is how a pointer names it. `nonce` is also the salt.
 
     `depths` are the depths of folders, as digits, at which the edge has to look for patterns; `cost` is what an answer takes.
     """
 
     nonce: str
-    salt: str
     shards: int
     depths: str
     routes: int
@@ -43,7 +42,7 @@ class Table:
 
     @property
     def ref(self) -> str:
-        return f"{self.nonce}.{self.salt}.{self.shards}.{self.depths}"
+        return f"{self.nonce}.{self.shards}.{self.depths}"
 
     @property
     def bytes(self) -> int:
@@ -51,12 +50,13 @@ class Table:
 
 
 def compile_table(manifest: Manifest, nonce: str) -> Table:
-    """Deal the routes into shards. `nonce` makes the keys unique: a late delete of an older table cannot hit this one.
+    """Deal the routes into shards. `nonce` makes the keys unique, with the two characters that are added to it for the attempt: a
+    late delete of an older table cannot hit this one.
 
     LimitExceeded, with figures, when a request could take more reads than the edge may spend.
     """
     decided = decide(manifest)
-    pool = _Pool(nonce)
+    pool = _Pool()
     records = {path: _record(answer, pool) for path, answer in decided.answers.items()}
     lists = {folder: text_of(entries) for folder, entries in decided.folders.items()}
     cost = budget.cost(decided, lists)
@@ -64,9 +64,9 @@ def compile_table(manifest: Manifest, nonce: str) -> Table:
     # No path begins with a star: a folder's list of patterns cannot be mistaken for a route.
     records.update({f"*{folder}": f"B{pool.add(text)}" for folder, text in lists.items()})
     depths = "".join(str(depth) for depth in sorted({depth_of(folder) for folder in lists}))
-    salt, dealt = _dealt(records, nonce)
-    puts = {f"t:{nonce}:{number}": "".join(parts) or EMPTY for number, parts in enumerate(dealt)}
-    return Table(nonce, salt, len(dealt), depths, len(decided.answers), {**puts, **pool.puts()}, cost)
+    nonce, dealt = _dealt(records, nonce)
+    puts = {f"t:{nonce}:{number}": value or EMPTY for number, value in enumerate(dealt)}
+    return Table(nonce, len(dealt), depths, len(decided.answers), {**puts, **pool.puts(nonce)}, cost)
 
 
 def _record(answer: Decided, pool: _Pool) -> str:
@@ -77,38 +77,37 @@ def _record(answer: Decided, pool: _Pool) -> str:
     return record.lower()[0] + record[1:] if answer.after_patterns else record
 
 
-def _dealt(records: Mapping[str, str], nonce: str) -> tuple[str, list[list[str]]]:
+def _dealt(records: Mapping[str, str], nonce: str) -> tuple[str, list[str]]:
     shards = max(1, -(-len(records) // _MEAN_LOAD))
-    for attempt in range(200):
-        salt = f"{nonce}{attempt}"
+    for attempt in range(100):
+        salt = f"{nonce}{attempt:02d}"
         dealt = _deal(records, salt, shards)
         if dealt is not None:
             return salt, dealt
-        # An overfull shard or two paths with one fingerprint: another salt, and now and then a little more room.
+        # Another salt, and now and then a little more room.
         if attempt % 4 == 3:
             shards += max(1, shards // 16)
     raise UserError(f"the {len(records)} routes do not fit into shards", "please report this")
 
 
-def _deal(records: Mapping[str, str], salt: str, shards: int) -> list[list[str]] | None:
-    dealt: list[list[str]] = [[] for _ in range(shards)]
-    seen: set[tuple[int, str]] = set()
+def _deal(records: Mapping[str, str], salt: str, shards: int) -> list[str] | None:
+    """The shards' values, None when one is overfull or has two paths with one fingerprint."""
+    dealt: list[dict[str, str]] = [{} for _ in range(shards)]
     for path, record in records.items():
         digest = hashlib.md5((salt + path).encode(), usedforsecurity=False).hexdigest()
-        number = int(digest[:8], 16) % shards
+        shard = dealt[int(digest[:8], 16) % shards]
         fingerprint = digest[8 : 8 + FINGERPRINT]
-        if (number, fingerprint) in seen or len(dealt[number]) == PER_SHARD:
+        if fingerprint in shard or len(shard) == PER_SHARD:
             return None
-        seen.add((number, fingerprint))
-        dealt[number].append(f"{fingerprint}{record:~<{REF + 1}}")
-    return dealt
+        shard[fingerprint] = f"{record:~<{REF + 1}}"
+    # All fingerprints, then all records: the edge finds one sooner in a shorter text.
+    return ["".join([*shard, *shard.values()]) for shard in dealt]
 
 
 class _Pool:
     """Texts too long for a record, packed into values of at most 1 KB; equal ones are stored once."""
 
-    def __init__(self, nonce: str) -> None:
-        self._nonce = nonce
+    def __init__(self) -> None:
         self._chunks: list[str] = [""]
         self._refs: dict[str, str] = {}
 
@@ -124,8 +123,8 @@ class _Pool:
                 self._chunks[-1] += piece
         return self._refs[text]
 
-    def puts(self) -> dict[str, str]:
-        return {f"x:{self._nonce}:{number}": chunk for number, chunk in enumerate(self._chunks) if chunk}
+    def puts(self, nonce: str) -> dict[str, str]:
+        return {f"x:{nonce}:{number}": chunk for number, chunk in enumerate(self._chunks) if chunk}
 
 
 def _pieces(text: str, first: int) -> Iterable[str]:

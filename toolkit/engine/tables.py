@@ -27,7 +27,8 @@ GRACE_SECONDS = 3600.0
 # Room that pointers, channel and table records of a release may take on top of its table.
 _POINTER_BYTES = 4096
 _ALPHABET = string.digits + string.ascii_lowercase
-_RANDOM = 3
+# Of a nonce's characters those that are not its time: three here, two more that the compiler counts its attempts with.
+_RANDOM, _ATTEMPT = 3, 2
 _TRIES = 3
 _T = TypeVar("_T")
 Sleep = Callable[[float], None]
@@ -152,7 +153,7 @@ def _stale_nonces(held: Mapping[str, str], now: float) -> set[str]:
 
 
 def _born(nonce: str) -> float:
-    return float(int(nonce[:-_RANDOM], 36))
+    return float(int(nonce[: -_RANDOM - _ATTEMPT], 36))
 
 
 def _is_young(nonce: str, now: float) -> bool:
