@@ -10,6 +10,11 @@ from pathlib import Path
 
 def edge_code(path: Path) -> str:
     """The function in the file `path`. OSError when it cannot be read, UnicodeDecodeError when it is not UTF-8."""
+    return compact(path.read_text(encoding="utf-8"))
+
+
+def compact(source: str) -> str:
+    """The same JavaScript without comments and white space."""
     import rjsmin  # type: ignore[import-untyped]
 
-    return str(rjsmin.jsmin(path.read_text(encoding="utf-8")))
+    return str(rjsmin.jsmin(source))

@@ -36,14 +36,14 @@ async function handler(event) {
   const ask = event.request;
   const isPlain = ask.method === 'GET' || ask.method === 'HEAD';
   let value = '';
-  let shard = '';
+  let record;
   try {
     value = await kvs.get('h:' + ask.headers.host.value.toLowerCase());
     if (isPlain && value[1] !== '|') {
       const nonce = value.slice(1, 12);
       const digest = hash('md5', nonce + decodeURIComponent(ask.uri));
-      shard = await kvs.get('t:' + nonce + ':' + (parseInt(digest.slice(0, 8), 16) % value.slice(12, 17)));
-      const record = find(shard, digest);
+      const shard = await kvs.get('t:' + nonce + ':' + (parseInt(digest.slice(0, 8), 16) % value.slice(12, 17)));
+      record = find(shard, digest);
       const uri = record && record[0] === 'F' ? blob(value.slice(20, 20 + +value.slice(17, 19)), record.slice(1)) : '';
       if (uri) {
         ask.uri = uri;
@@ -53,7 +53,7 @@ async function handler(event) {
   } catch (e) {
     // What is not there, or not as it should be, is looked at below.
   }
-  const at = { event: event, ask: ask, value: value, shard: shard, depths: '' };
+  const at = { event: event, ask: ask, value: value, record: record, depths: '' };
   try {
     const reply = await route(at);
     return isPlain || at.isElsewhere ? reply : answer(405, 'Method Not Allowed', { allow: { value: 'GET, HEAD' } });
@@ -73,10 +73,10 @@ async function read(key) {
 }
 
 // The record for a path, '' when the table says that there is none, null when the table is not here (yet) or is damaged.
-async function lookup(table, path, known) {
+async function lookup(table, path) {
   const parts = table.split('.');
   const digest = hash('md5', parts[0] + path);
-  const shard = known || (await read('t:' + parts[0] + ':' + (parseInt(digest.slice(0, 8), 16) % parts[1])));
+  const shard = await read('t:' + parts[0] + ':' + (parseInt(digest.slice(0, 8), 16) % parts[1]));
   return shard ? find(shard, digest) : null;
 }
 
@@ -202,16 +202,22 @@ function holds(at, when, found) {
 }
 
 // What a rule says for this request, null when it does not hold: [outcome with its captures filled in, names of the query it used].
-// A rule is a line: beginning and rest of its pattern, order, 1 if it goes before files, outcome, conditions, flags of the pattern.
+// A rule is a line: beginning, end and middle of its pattern, order, 1 if it goes before files, outcome, conditions, and a flag: `i`
+// for a pattern that takes any case, `/` for one that takes a slash at the end of the path or none.
 function outcome(at, rule) {
-  const rest = at.url.slice(rule[0].length);
-  let found = ['', rest];
-  if (rule[1] === '-') found = [''];
-  else if (rule[1] !== '(.*)') found = new RegExp('^(?:' + rule[1] + ')$', rule[6]).exec(rest);
-  const when = rule[5] ? JSON.parse(rule[5]) : {};
-  if (!found || (rule[5] && !holds(at, when, found))) return null;
+  const url = rule[7] === '/' && at.url.endsWith('/') ? at.url.slice(0, -1) : at.url;
+  const end = url.length - rule[1].length;
+  if (end < rule[0].length || !url.endsWith(rule[1])) return null;
+  const middle = url.slice(rule[0].length, end);
+  // Most patterns end in a splat or have one placeholder: compiling an expression for them would cost more than all the rest.
+  let found = ['', middle];
+  if (rule[2] === '-') found = [''];
+  else if (rule[2] === '([^/]+)') found = middle && middle.indexOf('/') < 0 ? found : null;
+  else if (rule[2] !== '(.*)') found = new RegExp('^(?:' + rule[2] + ')$', rule[7] === 'i' ? 'i' : '').exec(middle);
+  const when = rule[6] ? JSON.parse(rule[6]) : {};
+  if (!found || (rule[6] && !holds(at, when, found))) return null;
   const used = (when.q || []).map((pair) => (pair[1] === '{}' ? pair[0] : ''));
-  let text = rule[4];
+  let text = rule[5];
   if (text.indexOf('{') > 0) text = text.replace(/\{(\d+)\}/g, (all, number) => found[number] || '');
   if (text[0] === 'R') {
     // `//` at the beginning would be another host; further on it is what an empty capture leaves.
@@ -230,7 +236,7 @@ function first(at, text, said) {
     // Most patterns of a list begin otherwise than the path.
     if (at.url.startsWith(lines[i].slice(0, lines[i].indexOf('\t')))) {
       const rule = lines[i].split('\t');
-      const found = !said || rule[2] - said[2][2] < 0 ? outcome(at, rule) : null;
+      const found = !said || rule[3] - said[2][3] < 0 ? outcome(at, rule) : null;
       if (found) return found;
     }
   }
@@ -291,7 +297,7 @@ async function settle(at, record) {
     if (record && !/[fecr]/.test(kind)) return unready();
     if (at.depths) said = await pattern(at);
     if (said && !said[0]) return unready();
-    if (record && (!said || said[2][3] !== '1')) said = [kind.toUpperCase() + ref];
+    if (record && (!said || said[2][4] !== '1')) said = [kind.toUpperCase() + ref];
   }
   const reply = said ? await follow(at, said) : missing(at);
   return reply;
@@ -315,7 +321,7 @@ function gate(at, kind, value) {
 function isNext(at, rule) {
   const parts = rule.split('.');
   const cookie = at.ask.cookies[parts.slice(2).join('.')];
-  const who = cookie ? cookie.value : at.event.viewer.ip + '|' + header(at, 'user-agent');
+  const who = cookie && cookie.value ? cookie.value : at.event.viewer.ip + '|' + header(at, 'user-agent');
   return parseInt(hash('md5', parts[1] + '|' + who).slice(0, 8), 16) % 10000 < parts[0];
 }
 
@@ -337,7 +343,8 @@ async function route(at) {
   } catch (e) {
     return missing(at);
   }
-  let record = await lookup(at.table, at.path, at.shard);
+  let record = at.record;
+  if (record === undefined) record = await lookup(at.table, at.path);
   if (record === null && pointer[6] !== '-') {
     // The pointer arrived at this edge before its table: the version before it answers, but cannot say what is missing.
     at.table = pointer[6];

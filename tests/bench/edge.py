@@ -18,6 +18,7 @@ from tests.bench import peers, sizes
 from tests.bench.callgrind import NJS, Bench, Cell, Figure
 from tests.bench.common import BenchError, need, output_of, scratch
 from tests.bench.edge_sites import PATTERNS, PageSite, pattern_site, redirects, request
+from toolkit.edgecode import edge_code
 from toolkit.engine.errors import LimitExceeded, UserError
 from toolkit.engine.limits import FUNCTION_BYTES
 
@@ -92,7 +93,7 @@ def measure(folder: Path, routes: Sequence[int], *, with_peers: bool) -> tuple[l
 
 
 def own_cells(routes: Sequence[int]) -> list[tuple[Row, str, Cell]]:
-    code = sizes.function_path("viewer_request").read_text(encoding="utf-8")
+    code = edge_code(sizes.function_path("viewer_request"))
     found = []
     for number in routes:
         print(f"publishing {number:,} routes and {number:,} redirects", file=sys.stderr)

@@ -18,9 +18,10 @@ if TYPE_CHECKING:
     from toolkit.engine.decide import Decisions
 
 MOST_READS = 24
-MOST_CHUNKS = 16
+MOST_KILO_INSTRUCTIONS = 4000
 PAGE_READS = 2
-_PAGE, _READ, _RULE = 60, 14, 12  # thousand instructions
+# Thousand instructions: a page; a page that is missing and looks for patterns, a read of theirs, a rule that is tried.
+_PAGE, _BEYOND, _READ, _RULE = 62, 80, 25, 30
 
 
 @dataclass(frozen=True)
@@ -35,7 +36,8 @@ class Cost:
 
     @property
     def kilo_instructions(self) -> int:
-        return _PAGE + (self.reads - PAGE_READS) * _READ + self.rules * _RULE
+        further = self.reads - PAGE_READS
+        return _PAGE + (_BEYOND if further else 0) + further * _READ + self.rules * _RULE
 
 
 def cost(decided: Decisions, lists: Mapping[str, str]) -> Cost:
@@ -65,9 +67,10 @@ def _chunks(text: str) -> int:
 
 def check(cost: Cost) -> None:
     """LimitExceeded when a request could cost more than the edge should spend on it."""
-    if cost.reads > MOST_READS:
+    if cost.reads > MOST_READS or cost.kilo_instructions > MOST_KILO_INSTRUCTIONS:
         raise LimitExceeded(
-            f"a request could take {cost.reads} reads of the route store, {MOST_READS} are the most: {cost.rules:,} patterns would "
-            f"be tried, most of them because they lie in {cost.folder}",
+            f"a request could take {cost.reads} reads of the route store and {cost.kilo_instructions:,},000 instructions, "
+            f"{MOST_READS} and {MOST_KILO_INSTRUCTIONS:,},000 are the most: {cost.rules:,} patterns would be tried, most of them "
+            f"because they lie in {cost.folder}",
             "begin patterns with a folder of their own (/old/blog/* rather than /*), or write exact paths",
         )

@@ -37,9 +37,9 @@ class Entry:
     flags: str = ""
 
     def line(self) -> str:
-        start, rest = split_literal(self.pattern) if self.pattern and not self.flags else ("", self.pattern or "-")
+        start, end, middle, slash = ("", "", self.pattern or "-", "") if self.flags or not self.pattern else parts_of(self.pattern)
         when = json.dumps(self.when, separators=(",", ":")) if self.when else ""
-        return "\t".join((start, rest, str(self.order), str(int(self.force)), self.outcome, when, self.flags))
+        return "\t".join((start, end, middle, str(self.order), str(int(self.force)), self.outcome, when, self.flags or slash))
 
 
 def text_of(entries: Iterable[Entry]) -> str:
@@ -140,18 +140,23 @@ def literal_of(pattern: str) -> str | None:
 
 def folder_of(pattern: str) -> str:
     """The literal folder that everything a pattern matches begins with."""
-    start, _ = split_literal(pattern)
+    start = parts_of(pattern)[0]
     return start[: start.rfind("/") + 1] or "/"
 
 
-def split_literal(pattern: str) -> tuple[str, str]:
-    """What everything that a pattern matches begins with, and the pattern for what comes after it."""
-    literal, end = "", 0
-    for piece in re.finditer(r"\\(.)|(.)", pattern, re.DOTALL):
-        if piece[2] in ("?", "*", "+"):
-            # The character before it may be missing, or there several times.
-            return literal[:-1], pattern[end - (2 if pattern[end - 2 : end - 1] == "\\" else 1) :]
-        if piece[2] and piece[2] in ".^$(){}|[]":
-            break
-        literal, end = literal + (piece[1] or piece[2]), piece.end()
-    return literal, pattern[end:]
+def parts_of(pattern: str) -> tuple[str, str, str, str]:
+    """What all that a pattern matches begins and ends with, the pattern for what lies between, and "/" when a slash may follow.
+
+    The edge compares the first two as text, before it makes an expression of the third.
+    """
+    slash = "/" if pattern.endswith("/?") else ""
+    pieces = re.findall(r"\\.|.", pattern.removesuffix("/?") if slash else pattern, re.DOTALL)
+    # A character that a quantifier follows may be missing, or there several times.
+    fixed = [
+        (piece[0] == "\\" or piece not in ".*+?^$(){}|[]") and after not in ("?", "*", "+")
+        for piece, after in zip(pieces, [*pieces[1:], ""], strict=True)
+    ]
+    first = fixed.index(False) if False in fixed else len(fixed)
+    last = len(fixed) - fixed[::-1].index(False) if False in fixed else len(fixed)
+    start, end = ("".join(piece[-1] for piece in some) for some in (pieces[:first], pieces[last:]))
+    return start, end, "".join(pieces[first:last]), slash

@@ -131,10 +131,11 @@ def _recent(
             if served_until < now - days * 86400:
                 break
             served_until = entry.at
-            if entry.version and entry.version not in found:
+            for version in filter(None, (entry.version, entry.canary)):
                 # Pruned, or damaged: then nobody can be served from it any more, and the next version must not fail for it.
                 with suppress(NotFound, UserError):
-                    found[entry.version] = Manifest.from_json(objects.get(layout.manifest(site, entry.version))[1])
+                    if version not in found:
+                        found[version] = Manifest.from_json(objects.get(layout.manifest(site, version))[1])
     return list(found.values())
 
 
