@@ -76,6 +76,6 @@ def test_a_redirect_elsewhere_is_not_accepted() -> None:
 def test_bytes_are_counted_by_feature() -> None:
     text = "import cf;\n// --- one\ncafé\n// --- two\nx\n// --- one\n"
     found = sections(text)
-    assert found == {"start": 11, "one": 17 + 11, "two": 13}
+    assert found == {"start": 10, "one": 5, "two": 1}
     assert sum(found.values()) == len(text.encode())
     assert over_budget(found, {"start": 11, "one": 27}) == ["one", "two"]

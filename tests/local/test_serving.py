@@ -148,7 +148,11 @@ def test_the_event_as_the_function_sees_it(client: Client) -> None:
         "method": "GET",
         "uri": "/p%2Fq/../%C3%A9",
         "querystring": {"a": {"value": "1", "multiValue": [{"value": "1"}, {"value": "%20"}]}, "b": {"value": ""}},
-        "headers": {"host": {"value": HOST}, "x-multi": {"value": "1", "multiValue": [{"value": "1"}, {"value": "2"}]}},
+        "headers": {
+            "host": {"value": HOST},
+            "x-multi": {"value": "1", "multiValue": [{"value": "1"}, {"value": "2"}]},
+            "cloudfront-forwarded-proto": {"value": "http"},
+        },
         "cookies": {"k": {"value": "v"}, "l": {"value": ""}},
     }
 

@@ -90,7 +90,7 @@ class EdgeApp:
         query: bytes = scope["query_string"]
         if len(raw_path) + len(query) + bool(query) >= limits.URI_BYTES:
             return error_page(414)
-        head = self._head(scope["headers"])
+        head = self._head(scope["headers"], scope["scheme"])
         viewer_ip = scope["client"][0]
         if head.host == CONTROL_HOST and viewer_ip in ("127.0.0.1", "::1"):
             return self._control(raw_path)
@@ -114,11 +114,11 @@ class EdgeApp:
             return self._respond(request, routed, entry, hit=True)
         return self._respond(request, routed, await self._fetch(routed.uri, encoding), hit=False)
 
-    def _head(self, raw: list[tuple[bytes, bytes]]) -> Head:
+    def _head(self, raw: list[tuple[bytes, bytes]], scheme: str) -> Head:
         key = tuple(raw)
         head = self._heads.get(key)
         if head is None:
-            head = head_of(raw)
+            head = head_of(raw, scheme)
             if len(head.headers) + len(head.cookies) <= _REMEMBERED_BYTES:
                 _remember(self._heads, key, head)
         return head

@@ -40,8 +40,8 @@ def is_hidden(name: str) -> bool:
     return name in _HIDDEN or name.startswith(("x-amz-cf-", "x-edge-"))
 
 
-def head_of(raw: RawHeaders) -> Head:
-    """Read header lines (lowercase names) into the event's form."""
+def head_of(raw: RawHeaders, scheme: str = "") -> Head:
+    """Read header lines (lowercase names) into the event's form. `scheme` is what the visitor came by."""
     headers: dict[str, Field] = {}
     cookies: dict[str, Field] = {}
     host = ""
@@ -55,8 +55,9 @@ def head_of(raw: RawHeaders) -> Head:
             headers["host"] = {"value": host}
         elif not is_hidden(name):
             _add(headers, name, value)
-    # A local edge has no certificate of its own; where another server with one stands before it, that one says so by this header.
-    headers.setdefault("cloudfront-forwarded-proto", {"value": "http"})
+    if scheme:
+        # Where another server with a certificate stands before this one, that server says so by the same header.
+        headers.setdefault("cloudfront-forwarded-proto", {"value": scheme})
     return Head(json.dumps(headers), json.dumps(cookies), host)
 
 
