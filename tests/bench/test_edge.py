@@ -5,7 +5,8 @@ import pytest
 from tests.bench.callgrind import Figure
 from tests.bench.edge import CASES, Row, judge
 from tests.bench.edge_sites import PageSite, is_redirect, redirects, request, spread
-from tests.bench.sizes import over_budget, sections
+from tests.bench.sizes import BUDGET, function_path, function_sizes, over_budget, sections
+from toolkit.engine.limits import FUNCTION_BYTES
 
 KILO = 1000
 
@@ -77,5 +78,10 @@ def test_bytes_are_counted_by_feature() -> None:
     text = "import cf;\n// --- one\ncafé\n// --- two\nx\n// --- one\n"
     found = sections(text)
     assert found == {"start": 10, "one": 5, "two": 1}
-    assert sum(found.values()) == len(text.encode())
-    assert over_budget(found, {"start": 11, "one": 27}) == ["one", "two"]
+    assert over_budget(found, {"start": 10, "one": 4}) == ["one", "two"]
+
+
+def test_the_function_keeps_its_budget() -> None:
+    assert over_budget(sections(function_path("viewer_request").read_text(encoding="utf-8"))) == []
+    assert sum(BUDGET.values()) < FUNCTION_BYTES
+    assert max(function_sizes().values()) <= FUNCTION_BYTES
