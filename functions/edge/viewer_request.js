@@ -87,7 +87,8 @@ async function pooled(table, ref) {
   let text = '';
   for (let i = 0; text.length < end && i < 16; i++) {
     const chunk = await read('x:' + table.split('.')[0] + ':' + (+parts[0] + i));
-    if (!chunk) return '';
+    // Only a full chunk has a next one.
+    if (!chunk || text.length % 1024) return '';
     text += chunk;
   }
   return text.slice(+parts[1], end);
@@ -122,6 +123,7 @@ function canonical(path) {
 
 // A target without a query of its own takes the visitor's along, but for the names in `used`.
 function redirect(status, target, at, used) {
+  if (!target || !/^30[0-378]$/.test(status)) return unready();
   const query = at.ask.querystring;
   const parts = [];
   for (const name in query) {
@@ -290,7 +292,7 @@ async function settle(at, record) {
   let said = null;
   if (kind === 'R' || kind === 'B') {
     const text = await pooled(at.table, ref);
-    if (!text || (kind === 'R' && !/^30[12378] \S/.test(text))) return unready();
+    if (!text) return unready();
     said = kind === 'R' ? ['R' + text, []] : first(at, text, null);
     record = '';
   } else {

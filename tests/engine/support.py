@@ -32,6 +32,8 @@ SITE = "shop"
 HOST = f"{SITE}.localhost"
 # A moment that is a whole number of seconds and far from the real time, so that no test depends on today's date.
 START = 1_700_000_000.0
+# As long as they are: the edge has a way of its own for those.
+NONCE = "n0nce1234"
 Get = Callable[[str], str | None]
 
 
@@ -70,12 +72,13 @@ def manifest_of(
     rules: Sequence[HeaderRule] = (),
     carried: Mapping[str, Asset] | None = None,
     version: str = "20231114T221320Z-abcdef0",
+    site: str = SITE,
 ) -> Manifest:
-    """A manifest of files that hold their own path; every `404.html` among them is an error page too."""
+    """A manifest of files that hold their own path and site; every `404.html` among them is an error page too."""
     chosen = settings or Settings()
-    made = pages([scanned(path) for path in paths], Rules(list(redirects), list(rules)), chosen)
+    made = pages([scanned(path, f"{path} of {site}") for path in paths], Rules(list(redirects), list(rules)), chosen)
     return Manifest(
-        site=SITE,
+        site=site,
         version=version,
         created=START,
         source=Source("folder", START),
@@ -91,12 +94,14 @@ def manifest_of(
     )
 
 
-def with_files(paths: Sequence[str], redirects: str = "", headers: str = "", settings: Settings | None = None) -> Manifest:
+def with_files(
+    paths: Sequence[str], redirects: str = "", headers: str = "", settings: Settings | None = None, site: str = SITE
+) -> Manifest:
     """A manifest of files and of rule files as people write them, every line of which must be good."""
     chosen = settings or Settings()
     rules = parse({"_redirects": redirects, "_headers": headers}, chosen.dialect)
     assert not rules.problems, rules.problems
-    return manifest_of(paths, redirects=rules.redirects, rules=rules.headers, settings=chosen)
+    return manifest_of(paths, redirects=rules.redirects, rules=rules.headers, settings=chosen, site=site)
 
 
 @dataclass(frozen=True)
@@ -167,7 +172,7 @@ class Edge:
 
 def edge_of(manifest: Manifest, table: Table | None = None) -> Edge:
     """An edge that serves one version, and nothing else, at HOST."""
-    done = table or compile_table(manifest, "n0nce")
+    done = table or compile_table(manifest, NONCE)
     held = {**done.puts, f"h:{HOST}": pointer(manifest, done.ref, "")}
     groups = (manifest.assets, manifest.variants, manifest.error_pages, manifest.carried)
     statuses = {layout.blob(manifest.site, asset.blob): status_of(asset) for group in groups for asset in group.values()}
@@ -207,18 +212,20 @@ def lookup(get: Get, ref: str, path: str) -> str | None:
 
     "" when the table says that there is none, None when its shard is missing or damaged.
     """
-    nonce, salt, shards, _ = ref.split(".")
-    digest = hashlib.md5((salt + path).encode(), usedforsecurity=False).hexdigest()
+    nonce, shards, _ = ref.split(".")
+    digest = hashlib.md5((nonce + path).encode(), usedforsecurity=False).hexdigest()
     shard = get(f"t:{nonce}:{int(digest[:8], 16) % int(shards)}")
-    if shard == "-":
-        return ""
-    if not shard or len(shard) % RECORD:
+    if not shard or (shard != "-" and len(shard) % RECORD):
         return None
-    fingerprint = digest[8 : 8 + FINGERPRINT]
-    for start in range(0, len(shard), RECORD):
-        if shard[start : start + FINGERPRINT] == fingerprint:
-            return shard[start + FINGERPRINT : start + RECORD].rstrip("~")
-    return ""
+    return records(shard).get(digest[8 : 8 + FINGERPRINT], "")
+
+
+def records(shard: str) -> dict[str, str]:
+    """The records of a shard by their fingerprints."""
+    count = len(shard) // RECORD
+    prints, rest = shard[: count * FINGERPRINT], shard[count * FINGERPRINT :]
+    width = RECORD - FINGERPRINT
+    return {prints[number * FINGERPRINT :][:FINGERPRINT]: rest[number * width :][:width].rstrip("~") for number in range(count)}
 
 
 def blob_of(manifest: Manifest, path: str) -> str:

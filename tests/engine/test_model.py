@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from tests.engine.support import manifest_of
 from toolkit.engine.errors import UserError
-from toolkit.engine.model import MANIFEST_FORMAT, Fallback, HeaderRule, Manifest, Release, Rule, Settings, blob_key
+from toolkit.engine.model import MANIFEST_FORMAT, HeaderRule, Manifest, Release, Rule, Settings, blob_key
 
 HEADERS = st.dictionaries(st.text("abcdef-", min_size=1), st.text(st.characters(min_codepoint=32, max_codepoint=126)))
 SHA = st.text("0123456789abcdef", min_size=64, max_size=64)

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.engine.support import HOST, Answer, Edge, blob_of, edge_of, find, follow, lookup, manifest_of, with_files
+from tests.engine.support import HOST, NONCE, Answer, Edge, blob_of, edge_of, find, follow, lookup, manifest_of, with_files
 from toolkit.engine import limits, pointers, routes, slashes, uris
 from toolkit.engine.decide import decide
 from toolkit.engine.errors import LimitExceeded
@@ -215,7 +215,7 @@ def test_every_file_can_be_reached_unless_a_forced_rule_hides_it(paths: list[str
 
 def test_ten_thousand_routes_are_all_found_with_two_reads() -> None:
     site = manifest_of(["/index.html", *(f"/section-{number % 97}/página-{number}.html" for number in range(3333))])
-    table = routes.compile_table(site, "n0nce")
+    table = routes.compile_table(site, NONCE)
     edge = edge_of(site, table)
     found = decide(site).answers
     assert table.routes == len(found) >= 10_000
@@ -232,11 +232,11 @@ def test_ten_thousand_routes_are_all_found_with_two_reads() -> None:
 
 
 def test_a_table_is_whole_even_with_one_route_and_with_empty_shards() -> None:
-    table = routes.compile_table(manifest_of(["/app.js"]), "n0nce")
-    assert list(table.puts) == ["t:n0nce:0"]
+    table = routes.compile_table(manifest_of(["/app.js"]), NONCE)
+    assert list(table.puts) == [f"t:{NONCE}00:0"]
     assert lookup(table.puts.get, table.ref, "/app.js") and lookup(table.puts.get, table.ref, "/") == ""
     for count in range(1, 60):
-        table = routes.compile_table(manifest_of([f"/{number}.js" for number in range(count)]), "n0nce")
+        table = routes.compile_table(manifest_of([f"/{number}.js" for number in range(count)]), NONCE)
         assert len(table.puts) == table.shards
         assert all(value == "-" or (value and len(value) % routes.RECORD == 0) for value in table.puts.values())
 
@@ -259,20 +259,20 @@ def _twins(salt: str) -> list[str]:
 
 
 def test_two_paths_of_one_fingerprint_are_dealt_again_with_another_salt() -> None:
-    twins = _twins("n0nce0")
+    twins = _twins(f"{NONCE}00")
     site = manifest_of(twins)
-    table = routes.compile_table(site, "n0nce")
-    assert table.shards == 1 and table.salt != "n0nce0"
+    table = routes.compile_table(site, NONCE)
+    assert table.shards == 1 and table.nonce != f"{NONCE}00"
     for path in twins:
         assert lookup(table.puts.get, table.ref, path) == f"F{blob_of(site, path)}"
 
 
 def test_an_overfull_shard_is_dealt_again() -> None:
     # 35 paths of one shard in two: with the first salt one shard would hold more than 1,024 bytes.
-    crowd = [f"/{number}.js" for number in range(1000) if int(_fingerprint("n0nce0", f"/{number}.js")[0], 16) % 2 == 0][:35]
+    crowd = [f"/{number}.js" for number in range(1000) if int(_fingerprint(f"{NONCE}00", f"/{number}.js")[0], 16) % 2 == 0][:35]
     site = manifest_of(crowd)
-    table = routes.compile_table(site, "n0nce")
-    assert table.salt != "n0nce0"
+    table = routes.compile_table(site, NONCE)
+    assert table.nonce != f"{NONCE}00"
     assert all(lookup(table.puts.get, table.ref, path) == f"F{blob_of(site, path)}" for path in crowd)
     assert all(len(value) <= limits.VALUE_BYTES for value in table.puts.values())
 
@@ -287,7 +287,7 @@ def test_an_overfull_shard_is_dealt_again() -> None:
 )
 def test_any_names_are_found_again(paths: list[str]) -> None:
     site = manifest_of([*paths, "/index.html"])
-    table = routes.compile_table(site, "n0nce")
+    table = routes.compile_table(site, NONCE)
     for path, expected in decide(site).answers.items():
         record = lookup(table.puts.get, table.ref, path)
         assert record == expected.record or (record and record[0] == "R" == expected.record[0])
@@ -300,9 +300,9 @@ def test_tables_of_two_nonces_share_no_key() -> None:
 
 def test_a_missing_or_damaged_shard_is_no_answer() -> None:
     site = manifest_of(["/index.html"])
-    value = pointers.pointer(site, routes.compile_table(site, "n0nce").ref, "")
+    value = pointers.pointer(site, routes.compile_table(site, NONCE).ref, "")
     for shard in (None, "damaged", "", "-" * 31):
-        assert Edge({f"h:{HOST}": value, "t:n0nce:0": shard}.get).ask(HOST, "/") == Answer(503)
+        assert Edge({f"h:{HOST}": value, f"t:{NONCE}00:0": shard}.get).ask(HOST, "/") == Answer(503)
 
 
 # --- patterns ----------------------------------------------------------------------------------------------------------------
@@ -315,13 +315,13 @@ def test_patterns_lie_by_folder_and_cost_only_the_paths_in_it() -> None:
     assert edge.ask(HOST, "/old-7/x/y") == Answer(301, location="/new-7/x/y")
     assert edge.reads == 4  # pointer, route, list of the folder, its text
     assert (edge.ask(HOST, "/").status, edge.reads) == (200, 2)
-    assert routes.compile_table(site, "n0nce").cost.reads <= 6
+    assert routes.compile_table(site, NONCE).cost.reads <= 6
 
 
 def test_what_a_request_takes_is_never_more_than_the_table_says() -> None:
     rules = "".join(f"/a/{number}/* /new-{number}/:splat\n/{number}/* /n/:splat\n" for number in range(50)) + "/* /all 302\n"
     site = with_files(["/index.html", "/b.html"], f"/b /c 302! Country=de\n{rules}")
-    cost = routes.compile_table(site, "n0nce").cost
+    cost = routes.compile_table(site, NONCE).cost
     edge = edge_of(site)
     for url in ("/", "/b", "/a/7/x", "/7/x", "/a/none/x/y/z", "/none", "/%zz", "/a/7%2F/x"):
         edge.ask(HOST, url)
@@ -332,7 +332,7 @@ def test_what_a_request_takes_is_never_more_than_the_table_says() -> None:
 def test_more_patterns_than_a_request_may_try_are_refused_with_figures() -> None:
     rules = "".join(f"/*/{'x' * 80}{number} /new-{number}\n" for number in range(400))
     with pytest.raises(LimitExceeded, match=r"could take \d+ reads .* patterns"):
-        routes.compile_table(with_files(["/index.html"], rules), "n0nce")
+        routes.compile_table(with_files(["/index.html"], rules), NONCE)
 
 
 # --- pointer -----------------------------------------------------------------------------------------------------------------
@@ -341,17 +341,17 @@ def test_more_patterns_than_a_request_may_try_are_refused_with_figures() -> None
 def test_a_pointer_names_its_table_and_the_pages_that_answer_for_missing_paths() -> None:
     site = manifest_of(["/index.html", "/404.html"])
     error = site.error_pages["404/404.html"].blob
-    assert pointers.pointer(site, "n.s.1.", "") == f"2|{site.site}|{site.version}|n.s.1.|-|{error}|-|-"
-    assert pointers.pointer(site, "n.s.1.", "m.s.2.0", "m-").endswith("|m.s.2.0|m-")
+    assert pointers.pointer(site, "n.1.", "") == f"2|{site.site}|{site.version}|n.1.|-|{error}|-|-"
+    assert pointers.pointer(site, "n.1.", "m.2.0", "m-").endswith("|m.2.0|m-")
     index = blob_of(site, "/index.html")
     spa = manifest_of(["/index.html"], settings=Settings(mode="spa"))
-    assert pointers.pointer(spa, "n.s.1.", "").split("|")[4:6] == [index, "-"]
+    assert pointers.pointer(spa, "n.1.", "").split("|")[4:6] == [index, "-"]
     everything = with_files(["/index.html"], "/* /index.html 200")
-    assert pointers.pointer(everything, "n.s.1.", "").split("|")[4:6] == [f"*{index}", "-"]
+    assert pointers.pointer(everything, "n.1.", "").split("|")[4:6] == [f"*{index}", "-"]
 
 
 def test_a_pointer_always_fits_a_value_with_a_canary_and_a_gate_too() -> None:
     site = replace(manifest_of(["/index.html", "/404.html"], settings=Settings(mode="spa")), site="s" * 30)
-    ref = "n" * 10 + "." + "s" * 14 + ".99999.0123"
+    ref = "n" * 11 + ".99999.0123"
     longest = pointers.pointer(site, ref, ref, f"p{'a' * 16}.{'b' * 64}")
     assert 2 * len(longest) + 200 < limits.VALUE_BYTES

@@ -9,8 +9,8 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from tests.engine.stores import ClockedObjects, MemoryRoutes
-from tests.engine.support import SITE, Answer, Clock, Edge, body_of, lookup, statuses_in, write_site
-from toolkit.engine import canary, channels, layout, pointers, release, routes
+from tests.engine.support import SITE, Answer, Clock, Edge, body_of, lookup, records, statuses_in, write_site
+from toolkit.engine import canary, channels, layout, pointers, release
 from toolkit.engine.decide import decide
 from toolkit.engine.model import Manifest, Release, Settings, Source
 from toolkit.engine.patterns import text_of
@@ -201,12 +201,11 @@ def _needed(manifest: Manifest) -> dict[str, tuple[int, str]]:
 
 
 def _check_table(held: Mapping[str, str], ref: str) -> None:
-    nonce, _, shards, _ = ref.split(".")
+    nonce, shards, _ = ref.split(".")
     for number in range(int(shards)):
         shard = held.get(f"t:{nonce}:{number}")
         assert shard, f"shard {number} of the table {ref} is missing"
-        for start in range(0, len(shard) if shard != "-" else 0, routes.RECORD):
-            record = shard[start + routes.FINGERPRINT : start + routes.RECORD].rstrip("~")
+        for record in records(shard).values():
             if record[0] in "BRr":
                 _pooled(held, nonce, record)
 

@@ -1,52 +1,18 @@
-"""Sites, paths and broken stores to ask both engines about. Everything random comes from a seed: a failure repeats."""
+"""Requests around what the sites have. Everything random comes from a seed: a failure repeats."""
 
 from __future__ import annotations
 
 import random
 import unicodedata
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
+from functools import lru_cache
+from typing import Any
 from urllib.parse import quote
 
-from tests.engine.support import SITE, manifest_of
 from tests.functions.engines import Event, event
-from toolkit.engine.model import Manifest, Redirect, Settings
-from toolkit.engine.pointers import pointer
-from toolkit.engine.routes import compile_table
+from tests.functions.sites import COOKIE, CREDENTIALS, HOST, PATHS, SITE_HOSTS, sites
+from toolkit.engine import limits, slashes, uris
 
-HOST = f"{SITE}.localhost"
-SPA_HOST = f"app--{SITE}.localhost"
-PATHS = [
-    "/index.html",
-    "/about.html",
-    "/blog/index.html",
-    "/blog/first post.html",
-    "/docs/deep/er/page.html",
-    "/404.html",
-    "/css/site.css",
-    "/assets/app-3f9a1cB2.js",
-    "/price 100%.html",
-    "/what?.html",
-    "/c#/sharp.html",
-    "/a+b.txt",
-    "/café.html",
-    "/cafe\u0301.txt",
-    "/日本語/頁.html",
-    "/emoji-🦀.svg",
-    f"/{'long-' * 120}.html",
-    "/semi;colon,comma.txt",
-    "/quote'\"back\\slash.txt",
-    "/.well-known/security.txt",
-    *[f"/pages/{number}.html" for number in range(60)],
-]
-REDIRECTS = [
-    Redirect("/old", "/about", 301),
-    Redirect("/temp", "/blog/?from=temp", 302),
-    Redirect("/away", "https://example.com/there#top", 301),
-    Redirect("/café-alt", "/caf%C3%A9", 308),
-    Redirect("/about", "/never", 301),
-    Redirect("/forced", "/index.html", 307, force=True),
-    *[Redirect(f"/r/{number}", f"/pages/{number}", 301) for number in range(60)],
-]
 # What people and scanners send: each must be answered, none may lead out of the table.
 TRICKS = [
     "/",
@@ -93,6 +59,14 @@ TRICKS = [
     "/" + "%C3%A9" * 1300,
     "/" + "é" * 600,
     "/shop/blobs/AAAAAAAAAAAAAAAAAAAAAA",
+    "/%2f%2fevil.example/",
+    "/%09/evil.example",
+    "/\t/evil.example",
+    "/old/%2f%2fevil.example",
+    "/old-blog//evil.example",
+    "/old-blog/%5Cevil.example/%0d%0aa:b",
+    "/shop-items/%252f%252fevil.example/x",
+    "/all/../..//evil.example",
     "/__proto__",
     "/constructor",
     "/toString",
@@ -100,65 +74,89 @@ TRICKS = [
     "*",
     "http://evil.example/about",
 ]
+# Paths that patterns cover, and some that are nowhere.
+_COVERED = """
+/old-blog/a /old-blog/ /old-blog /news/2024/05/a/b /shop-items/a%2Fb/x /inside/7 /inside/7.html /inside/none /api/a/b
+/docs/none /docs/deep/none /many/1/x /many/deep/deep/5/x/y /u/me/9 /go/there /go/ /de/x /none /none.png
+"""
+COVERED = _COVERED.split()
 METHODS = (*["GET"] * 20, *["HEAD"] * 5, "POST", "PUT", "OPTIONS", "get", "")
-HOSTS = (*[HOST] * 20, *[SPA_HOST] * 10, HOST.upper(), "other.localhost", "", None, "h:x", f"{HOST}.", "__proto__", "a|b", "é")
+HOSTS = (
+    *[HOST] * 20,
+    *SITE_HOSTS[1:4] * 5,
+    *SITE_HOSTS[4:] * 2,
+    HOST.upper(),
+    "other.localhost",
+    "",
+    None,
+    "h:x",
+    f"{HOST}.",
+    "__proto__",
+    "a|b",
+    "é",
+)
 # No names that look like numbers: njs keeps them in the order sent, ECMAScript sorts them (docs/fidelity.md).
-QUERIES = (
+QUERIES: tuple[Mapping[str, Any], ...] = (
     {},
     {},
     {"a": {"value": "1"}},
     {"a": {"value": ""}},
     {"a": {"value": "1", "multiValue": [{"value": "1"}, {"value": "2"}]}, "b": {"value": "%20"}},
     {"b": {"value": "x"}, "a": {"value": "y"}, "toString": {"value": "z"}},
+    {"id": {"value": "3"}, "a": {"value": "1"}},
+    {"id": {"value": "%2f%2fevil.example"}},
+    {"id": {"value": "%zz"}},
+    {"kind": {"value": "a%20b"}},
 )
-HEADERS = (
+AUTHORIZED = f"Basic {CREDENTIALS}"
+VISITORS: tuple[Mapping[str, str], ...] = (
     {},
     {"accept": "text/html,*/*"},
     {"accept": "*/*"},
     {"if_none_match": '"x"', "if_modified_since": "x", "if_range": '"x"', "range": "bytes=0-1"},
+    {"cloudfront_viewer_country": "DE"},
+    {"cloudfront_viewer_country": "FR", "accept_language": "fr-CA,en;q=0.5"},
+    {"accept_language": "de"},
+    {"accept_language": "en-GB", "user_agent": "x"},
+    {"authorization": AUTHORIZED},
+    {"authorization": AUTHORIZED, "accept": "text/html"},
+    {"authorization": "Basic eDp5"},
+    {"authorization": ""},
 )
+COOKIES: tuple[Mapping[str, str], ...] = ({}, {}, {}, {COOKIE: "1"}, {COOKIE: "2"}, {"beta": ""}, {"away": "x", "a": "b"})
 
 
-def site() -> Manifest:
-    return manifest_of(PATHS, redirects=REDIRECTS)
+@lru_cache(maxsize=1)
+def known() -> tuple[str, ...]:
+    """URLs that have an answer somewhere: addresses, exact rules, and paths that patterns cover."""
+    found = [*PATHS, *slashes.addresses("auto", PATHS)]
+    found += [path for manifest in sites().values() for rule in manifest.redirects for path in rule.paths]
+    return tuple(dict.fromkeys([*(uris.canonical_of(path) for path in found), *COVERED]))
 
 
-def store() -> dict[str, str]:
-    """The KeyValueStore with one site on two hosts: as pages with a 404, and as a single-page app."""
-    pages, app = site(), manifest_of(PATHS, settings=Settings(mode="spa"))
-    first, second = compile_table(pages, "n1"), compile_table(app, "n2")
-    return {
-        **first.puts,
-        **second.puts,
-        f"h:{HOST}": pointer(pages, first.ref, ""),
-        f"h:{SPA_HOST}": pointer(app, second.ref, first.ref),
-    }
-
-
-def blobs() -> set[str]:
-    """Every origin path that any answer may name."""
-    manifests = (site(), manifest_of(PATHS, settings=Settings(mode="spa")))
-    return {f"/{SITE}/blobs/{blob}" for manifest in manifests for blob in manifest.blobs()}
+def visit(path: str, host: str | None, chance: random.Random, method: str = "GET") -> Event:
+    """A request by one of many visitors."""
+    made = event(path, host, method, chance.choice(QUERIES), **chance.choice(VISITORS))
+    made["request"]["cookies"] = {name: {"value": value} for name, value in chance.choice(COOKIES).items()}
+    made["viewer"]["ip"] = f"192.0.2.{chance.randrange(256)}"
+    return made
 
 
 def fuzz(seed: int, count: int) -> Iterator[Event]:
     """Requests around what exists: real paths, misspelt, re-encoded, cut and glued."""
     chance = random.Random(seed)
-    known = [
-        *PATHS,
-        *(rule.path for rule in REDIRECTS),
-        "/about",
-        "/blog",
-        "/blog/",
-        "/pages/7/",
-        "/café",
-        *["/forced", "/temp", "/away"] * 6,
-    ]
+    often = ["/forced", "/temp", "/away", "/api/x", "/find", "/pages/7", "/pages/8", "/inside/7", "/old-blog/x"] * 6
+    urls = [*known(), *often]
     for _ in range(count):
-        path = chance.choice(TRICKS) if chance.random() < 0.2 else quote(chance.choice(known), safe="/;,+'")
-        for _ in range(chance.choice((0, 0, 1, 1, 2, 4))):
-            path = _mutate(path, chance)
-        yield event(path, chance.choice(HOSTS), chance.choice(METHODS), chance.choice(QUERIES), **chance.choice(HEADERS))
+        yield visit(some_path(chance, urls), chance.choice(HOSTS), chance, chance.choice(METHODS))
+
+
+def some_path(chance: random.Random, urls: Sequence[str]) -> str:
+    """One of `urls`, or a trick, as it is or spoilt."""
+    found = chance.choice(TRICKS) if chance.random() < 0.2 else chance.choice(urls)
+    for _ in range(chance.choice((0, 0, 1, 1, 2, 4))):
+        found = _mutate(found, chance)
+    return found[: limits.URI_BYTES]
 
 
 def _mutate(path: str, chance: random.Random) -> str:
@@ -199,52 +197,3 @@ def _mutate(path: str, chance: random.Random) -> str:
             return path.swapcase() if chance.random() < 0.5 else path + path
         case _:
             return path + chance.choice(pieces) * chance.choice((1, 1, 1, 200))
-
-
-def damage(seed: int) -> dict[str, str]:
-    """A store of which something is missing or overwritten, as after a lost write or by a stranger's hand."""
-    chance = random.Random(seed)
-    kvs = store()
-    for _ in range(chance.choice((1, 2, 5))):
-        kind = chance.choice(("h:", "h:", "t:", "t:", "x:"))
-        key = chance.choice([key for key in sorted(store()) if key.startswith(kind)])
-        kvs[key] = _garbage(kvs.get(key, ""), chance)
-        if chance.random() < 0.3:
-            del kvs[key]
-    lost = chance.choice(("t:n1", "t:n2", "x:", "h:", "nothing", "nothing", "nothing"))
-    return {key: value for key, value in kvs.items() if not key.startswith(lost)}
-
-
-def _garbage(value: str, chance: random.Random) -> str:
-    at = chance.randrange(len(value)) if value else 0
-    fields = value.split("|")
-    place = chance.randrange(len(fields))
-    odd = (
-        "",
-        "-",
-        "..",
-        "a.b",
-        "n1.s.0",
-        "n1.s.-1",
-        "n1.s.1e9",
-        "n1.s.NaN",
-        "n1..",
-        "x" * 1000,
-        "../../secret",
-        "|||",
-        "\u0000",
-        "é" * 30,
-    )
-    match chance.randrange(6):
-        case 0:
-            return chance.choice(odd)
-        case 1:
-            return value[:at]
-        case 2:
-            return value[:at] + chance.choice("~-|FECR0zé") + value[at + 1 :]
-        case 3:
-            return "|".join([*fields[:place], chance.choice(odd), *fields[place + 1 :]])
-        case 4:
-            return "".join(chance.sample(value, len(value)))
-        case _:
-            return "".join(chance.choice("0123456789abcdefFECR.~-/") for _ in range(len(value)))

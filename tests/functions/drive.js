@@ -1,6 +1,9 @@
-// Appended to a function's own text: reads one event per line from the file in argv[3], prints one answer per line.
+// Appended to a function's own text: reads one event per line from the file in argv[3], writes one answer per line to
+// the file in argv[4]: what njs prints ends after a few thousand characters.
 async function driveEvents() {
-  const lines = require('fs').readFileSync(process.argv[3], 'utf8').split('\n');
+  const fs = require('fs');
+  const lines = fs.readFileSync(process.argv[3], 'utf8').split('\n');
+  const answers = [];
   for (let i = 0; i < lines.length; i++) {
     let answer;
     globalThis.originAskedFor = undefined;
@@ -11,7 +14,8 @@ async function driveEvents() {
     } catch (e) {
       answer = { error: 'threw' };
     }
-    console.log(JSON.stringify(answer));
+    answers.push(JSON.stringify(answer));
   }
+  fs.writeFileSync(process.argv[4], answers.join('\n'));
 }
 driveEvents();

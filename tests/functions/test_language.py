@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.functions.language import problems
+from toolkit.edgecode import edge_code
 from toolkit.engine import limits
 from toolkit.paths import resource
 
@@ -18,9 +19,10 @@ def test_both_functions_are_there() -> None:
 
 
 @pytest.mark.parametrize("file", FUNCTIONS, ids=lambda file: file.name)
-def test_cloudfront_accepts_the_code(file: Path) -> None:
+def test_cloudfront_accepts_the_code_as_written_and_as_sent(file: Path) -> None:
     assert problems(file.read_text()) == []
-    assert file.stat().st_size <= limits.FUNCTION_BYTES
+    assert problems(edge_code(file)) == []
+    assert len(edge_code(file).encode()) <= limits.FUNCTION_BYTES
 
 
 @pytest.mark.parametrize(
