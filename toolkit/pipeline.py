@@ -145,6 +145,8 @@ def dry(target: Target) -> Target:
 def report(prepared: Prepared, done: Release, target: Target, console: Console, *, dry_run: bool = False) -> None:
     """Say what went live, where, and what it took."""
     planned, urls = prepared.plan, [target.url(host) for host in done.hosts]
+    table = planned.table()
+    cost = table.cost
     counts = {reason: planned.count(reason) for reason in ("new", "changed", "unchanged", "already there", "carried", "removed")}
     console.result(
         {
@@ -157,6 +159,7 @@ def report(prepared: Prepared, done: Release, target: Target, console: Console, 
             "dry_run": dry_run,
             "files": {**counts, "sent": len(planned.uploads), "bytes": planned.bytes},
             "ignored": list(planned.ignored),
+            "routes": {"count": table.routes, "bytes": table.bytes, "reads": {"page": cost.page_reads, "worst": cost.reads}},
             "problems": [str(problem) for problem in planned.problems],
             "warnings": [str(warning) for warning in planned.warnings],
             "seconds": {stage: round(value, 4) for stage, value in prepared.seconds.items()},
@@ -165,6 +168,10 @@ def report(prepared: Prepared, done: Release, target: Target, console: Console, 
     said = ", ".join(f"{count} {reason}" for reason, count in counts.items() if count)
     console.say(
         f"files: {said}; {planned.bytes:,} bytes sent" if not dry_run else f"files: {said}; {planned.bytes:,} bytes to send"
+    )
+    console.say(
+        f"routes: {table.routes:,}, {table.bytes:,} bytes; a page takes {cost.page_reads} reads, the worst case {cost.reads} "
+        f"(about {cost.kilo_instructions},000 instructions)"
     )
     verb = "would serve" if dry_run else "serves"
     console.say(f"{console.style(done.channel, 'bold')} {verb} {console.style(done.version, 'green')} (release {done.number})")

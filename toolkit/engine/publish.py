@@ -23,6 +23,7 @@ from toolkit.engine.lint import Shadowed, shadowed
 from toolkit.engine.model import Asset, Manifest, Settings, Source
 from toolkit.engine.pages import pages
 from toolkit.engine.ports import ObjectStore, RouteStore
+from toolkit.engine.routes import Table
 from toolkit.engine.scan import Scan, ScannedFile, scan
 from toolkit.engine.upload import upload, verify
 
@@ -53,11 +54,18 @@ class Plan:
     warnings: tuple[Shadowed, ...]
     ignored: tuple[str, ...]
     files: Mapping[str, ScannedFile] = field(default_factory=dict, repr=False)
+    _table: list[Table] = field(default_factory=list, repr=False, compare=False)
 
     @property
     def bytes(self) -> int:
         """Bytes to send at most (a store may already have some)."""
         return sum(asset.size for asset, _ in self.uploads.values())
+
+    def table(self, clock: tables.Clock = time.time) -> Table:
+        """The compiled routes, and what a request for them costs; worked out once. LimitExceeded when that is too much."""
+        if not self._table:
+            self._table.append(tables.compiled(self.manifest, clock))
+        return self._table[0]
 
     def count(self, reason: str) -> int:
         return sum(1 for decision in self.decisions if decision.reason == reason)
@@ -187,7 +195,7 @@ def publish(
     Publishing the same content under the same version again changes nothing; other content under it is refused.
     """
     manifest, site = plan.manifest, plan.manifest.site
-    table = tables.compiled(manifest, clock)
+    table = plan.table(clock)
     if not tables.read_record(routes, site, manifest.version):
         tables.make_room(routes, table, clock(), sleep)
     with leases.deploying(objects, site, clock, sleep) as lease:
