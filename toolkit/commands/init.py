@@ -23,6 +23,9 @@ HELP = "find out what a project is and write its site.toml"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
+    from toolkit.engine.dialects.registry import DIALECTS
+    from toolkit.engine.slashes import POLICIES
+
     parser.add_argument("folder", nargs="?", default=".", type=Path, help="the project or repository (default: this folder)")
     parser.add_argument(
         "--name", default="", help="the site's name, part of its address (default: package.json's, the remote's, the folder's)"
@@ -42,6 +45,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="{site,spa}",
         help="what a missing page gives: a 404, or index.html",
     )
+    parser.add_argument(
+        "--dialect", default="", choices=["", *DIALECTS], metavar=f"{{{','.join(DIALECTS)}}}",
+        help="whose language _redirects and _headers are in (default: by that host's own files, else by the two files themselves)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--slashes", default="", choices=["", *POLICIES], metavar="POLICY",
+        help="under which addresses a page answers: auto, exact, or as on another host (default: by that host's files, else auto)",
+    )  # fmt: skip
     parser.add_argument(
         "--build-spec", default="", metavar="{own,preset,FILE}", help="write a build spec of the site's own, or use a file"
     )
@@ -79,6 +90,8 @@ def run(args: argparse.Namespace, console: Console) -> int:
         root=args.root,
         output=args.output,
         mode=args.mode,
+        dialect=args.dialect,
+        slashes=args.slashes,
         build_spec=args.build_spec,
         build_command=args.build_command,
         node=args.node,
@@ -121,26 +134,39 @@ def init(folder: Path, wishes: Wishes, git: GitInfo | None, asker: Asker | None,
 
 
 def _changes(plan: Plan) -> list[tuple[str, str]]:
-    fields = ("name", "preset", "branch", "output", "mode")
+    fields = ("name", "preset", "branch", "output", "mode", "dialect", "slashes")
     changes = [(name, f"change the {name}") for name in fields]
     return [("write", "yes, write site.toml"), *changes, ("stop", "no, write nothing")]
 
 
 def _changed(wishes: Wishes, name: str, plan: Plan, asker: Asker) -> Wishes:
     """The wishes with one field asked for."""
-    from toolkit.presets import registry as presets
     from toolkit.wizard.answers import site_name
 
     now = _text(plan.answers[name].value) if name in plan.answers else ""
-    if name == "preset":
-        choices = [(preset.name, preset.title) for preset in presets.every()]
-        return replace(wishes, preset=asker.choose("Which framework is this?", choices, now))
-    if name == "mode":
-        choices = [("site", "a 404"), ("spa", "index.html (a single-page app)")]
-        return replace(wishes, mode=asker.choose("What does a missing page give?", choices, now))
-    said = asker.text(f"{name}:", now).strip()
+    question, choices, default = _question(name)
+    said = asker.choose(question, choices, now or default) if choices else asker.text(question, now).strip()
     changed: dict[str, Any] = {name: site_name(said) if name == "name" else said}
     return replace(wishes, **changed)
+
+
+def _question(name: str) -> tuple[str, list[tuple[str, str]], str]:
+    """What to ask for a field, what there is to choose from (nothing: any text will do), and the choice when nothing is said."""
+    from toolkit.engine.dialects.registry import DIALECTS
+    from toolkit.engine.model import Settings
+    from toolkit.engine.slashes import POLICIES
+    from toolkit.presets import registry as presets
+
+    if name == "preset":
+        return "Which framework is this?", [(preset.name, preset.title) for preset in presets.every()], presets.every()[0].name
+    if name == "mode":
+        return "What does a missing page give?", [("site", "a 404"), ("spa", "index.html (a single-page app)")], Settings.mode
+    if name == "dialect":
+        return "Whose rule files are these?", [(dialect, dialect.title()) for dialect in DIALECTS], Settings.dialect
+    if name == "slashes":
+        policies = [(policy, f"{policy}: {about.summary}") for policy, about in POLICIES.items()]
+        return "Under which addresses does a page answer?", policies, Settings.slashes
+    return f"{name}:", [], ""
 
 
 def _write(folder: Path, path: Path, text: str, plan: Plan) -> list[str]:

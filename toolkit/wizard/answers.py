@@ -39,6 +39,8 @@ class Wishes:
     root: str = ""
     output: str = ""
     mode: str = ""
+    dialect: str = ""
+    slashes: str = ""
     build_spec: str = ""
     build_command: str = ""
     node: str = ""

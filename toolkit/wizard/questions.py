@@ -15,6 +15,7 @@ from toolkit.errors import UsageError, UserError
 from toolkit.presets import detection
 from toolkit.presets import registry as presets
 from toolkit.presets.project import DEFAULT_NODE, Finding, ProjectFacts, facts
+from toolkit.wizard import hosting
 from toolkit.wizard.answers import OWN, OWN_SPEC, SOMETHING_ELSE, Answer, Asker, Plan, Wishes, site_name
 
 if TYPE_CHECKING:
@@ -49,6 +50,7 @@ class Wizard:
         self._branch()
         self._build(project, known, preset, candidate)
         self._mode(preset, candidate)
+        self._hosting(project, preset)
         self._versions(known, preset)
         for name in ("target", "hosts"):
             self._said(name)
@@ -216,6 +218,14 @@ class Wizard:
             self._answer("mode", candidate.mode, candidate.mode_why)
         else:
             self._answer("mode", preset.mode, f"as the preset {preset.name} has it")
+
+    def _hosting(self, project: Path, preset: presets.Preset) -> None:
+        output = self.plan.output or str(self.plan.answers.get("output", Answer(preset.output, "")).value)
+        found = hosting.find((project, self.folder), output)
+        for name in ("dialect", "slashes"):
+            if not self._said(name, "routing") and name in found.answers:
+                self.plan.answers[name] = found.answers[name]
+        self._find(found.findings)
 
     def _versions(self, known: ProjectFacts, preset: presets.Preset) -> None:
         if not self._said("node", "build") and known.node_version not in ("", DEFAULT_NODE) and preset.language != "python":

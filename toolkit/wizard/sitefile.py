@@ -56,6 +56,8 @@ FIELDS = {
     "node": ("build", "node", "the Node.js version"),
     "package_manager": ("build", "package_manager", "the package manager"),
     "mode": ("routing", "mode", '"site": a missing page is a 404; "spa": index.html answers for it'),
+    "dialect": ("routing", "dialect", "the host whose language _redirects and _headers are written in"),
+    "slashes": ("routing", "slashes", "under which addresses a page answers, as on the host of that name"),
 }
 Value = str | list[str]
 
