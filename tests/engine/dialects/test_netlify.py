@@ -165,6 +165,12 @@ def test_what_a_role_protects_is_closed() -> None:
     assert answer(rules, "/a", headers={"X-Country": "us"}) is None
 
 
+def test_what_a_role_protects_stays_closed_when_a_later_pattern_would_leave_it_to_its_files() -> None:
+    rules = redirects("/admin/* /admin/:splat 200! Role=admin\n/news/* /n/:splat\n/* /index.html 200\n/admin/* /login 401!")
+    assert [rule.line for rule in rules.redirects] == [2, 1, 3, 4]
+    assert answer(rules, "/admin/secret.html", files=("/admin/secret.html",)) == (404, "")
+
+
 @pytest.mark.parametrize(
     "line",
     [

@@ -33,7 +33,8 @@ _TAG = re.compile(r"[A-Za-z0-9_-]+")
 def redirects(text: str, rules: Rules) -> None:
     """Append the rules of a `_redirects` file, and a problem for each line that cannot apply.
 
-    A rule for a role holds for nobody, as there is no identity here; so its paths answer 404 where no other rule does.
+    A rule for a role holds for nobody, as there is no identity here; so its paths answer 404 where no other rule for them does.
+    That goes before a later pattern that leaves paths to their files, since those would be open then.
     """
     closed: list[Rule] = []
     for number, raw in common.lines(text):
@@ -48,7 +49,12 @@ def redirects(text: str, rules: Rules) -> None:
         if role:
             reason = "there are no roles here: its path is closed to everybody (404) where no other rule applies"
             rules.problems.append(Problem("_redirects", number, reason))
-        (closed if role else rules.redirects).append(rule)
+            closed.append(rule)
+            continue
+        for one in [one for one in closed if not rule.force and rule.pattern and one.prefix.startswith(rule.prefix)]:
+            rules.redirects.append(one)
+            closed.remove(one)
+        rules.redirects.append(rule)
     rules.redirects.extend(closed)
 
 
