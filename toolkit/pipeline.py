@@ -16,7 +16,7 @@ from toolkit.engine import channels, layout, release
 from toolkit.engine.dryrun import DryObjects, DryRoutes
 from toolkit.engine.model import Manifest, Release, Source
 from toolkit.engine.publish import Plan, plan, publish
-from toolkit.engine.target import Target
+from toolkit.engine.target import Target, netloc
 from toolkit.errors import UserError
 from toolkit.progress import timed
 from toolkit.workspace import Workspace, who
@@ -120,7 +120,7 @@ def go_live(prepared: Prepared, target: Target, *, reason: str = "deploy", note:
                 reason=reason,
                 commit=manifest.source.commit,
                 note=note or manifest.source.message,
-                canonical=config.canonical,
+                canonical=netloc(target, config.canonical),
             ),
         )
 

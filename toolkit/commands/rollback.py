@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from toolkit.commands import common
 from toolkit.engine import channels, prune, release
 from toolkit.engine.model import Release
-from toolkit.engine.target import Target
+from toolkit.engine.target import Target, netloc
 from toolkit.errors import UserError
 from toolkit.progress import timed
 from toolkit.workspace import who
@@ -73,7 +73,7 @@ def move(target: Target, config: SiteConfig, channel: str, version: str, reason:
                 reason,
                 explicit=True,
                 note=note,
-                canonical=config.canonical,
+                canonical=netloc(target, config.canonical),
             ),
         )
     urls = [target.url(host) for host in hosts]

@@ -78,7 +78,7 @@ def gate(access: Access, record: Release, host: str, page: Callable[[], str]) ->
     A host that only redirects does so whatever else holds: the place that it leads to has the other gates. The site's own host (the
     first one) never redirects, so that there is always a way in that needs no DNS of the user's.
     """
-    if record.canonical and host not in (record.hosts[0], record.canonical):
+    if record.canonical and host not in (record.hosts[0], record.canonical.partition(":")[0]):
         return f"r{record.canonical}"
     if access.maintenance:
         return f"m{page()}"

@@ -23,8 +23,8 @@ from toolkit.engine.ports import ObjectStore, RouteStore
 class Request:
     """What is asked for: `version` goes to `channel`. With `explicit` (rollback, promote) the order rule does not hold it back.
 
-    `commit` is the version's own unless it is given. `canonical` is the one of `hosts` that the user's others redirect to, "" for
-    none. `canary`, `percent` and `cookie` are `engine.canary`'s: any other release ends the canary that ran before it.
+    `commit` is the version's own unless it is given. `canonical` is the one of `hosts` that the user's others redirect to, with its
+    port, "" for none. `canary`, `percent` and `cookie` are `engine.canary`'s: any other release ends the canary that ran before it.
     """
 
     site: str
@@ -217,7 +217,7 @@ def _record(request: Request, before: Release | None, now: float) -> Release:
         hosts=request.hosts,
         commit=request.commit,
         note=request.note.strip().partition("\n")[0],
-        canonical=request.canonical if request.canonical in request.hosts else "",
+        canonical=request.canonical if request.canonical.partition(":")[0] in request.hosts else "",
         canary=request.canary,
         percent=request.percent,
         cookie=request.cookie,

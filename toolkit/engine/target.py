@@ -68,3 +68,8 @@ class Target(Protocol):
 
     def edge(self, routes: Mapping[str, str] | None = None) -> EdgeRun:
         """The routing functions, reading this target's route store, or `routes` instead of it."""
+
+
+def netloc(target: Target, host: str) -> str:
+    """A host as it stands in the target's addresses, with the port where that is not the usual one; "" for no host."""
+    return target.url(host).split("/")[2] if host else ""
