@@ -128,6 +128,19 @@ def test_a_page_under_another_status_is_a_blob_of_its_own() -> None:
     assert find(site, "/none") == NOTHING
 
 
+def test_rules_below_one_for_every_path_answer_where_that_one_leads_nowhere() -> None:
+    site = with_files(["/index.html"], "/* /:splat 301!\n/a/* /new/:splat\n/all/* /other\n")
+    assert find(site, "/a/b") == Answer(301, location="/new/b")
+    site = with_files(["/index.html"], "/* /all/x\n/all/* https://example.com/:splat 302\n")
+    assert (find(site, "/b").location, find(site, "/all/x").location) == ("/all/x", "https://example.com/x")
+
+
+def test_a_rule_s_page_does_not_answer_for_what_is_missing_beside_it() -> None:
+    site = with_files(["/index.html", "/de/lost.html"], "/old /de/lost 404\n")
+    assert find(site, "/old") == Answer(404, blob=site.error_pages["404/de/lost.html"].blob)
+    assert find(site, "/de/other") == NOTHING
+
+
 # --- no circles --------------------------------------------------------------------------------------------------------------
 
 

@@ -124,4 +124,4 @@ def keys_read(kvs: Mapping[str, str], events: Sequence[Event]) -> list[list[str]
 
 
 def _script(source: Path, kvs: Mapping[str, str]) -> Script:
-    return Script(source, source.stem.replace("_", "-"), kvs, lambda text: None)  # type: ignore[arg-type]
+    return Script(source, source.stem.replace("_", "-"), kvs, lambda text: None)

@@ -171,7 +171,8 @@ class _Decider:
                 return found
             if rule.pattern:
                 found.append(self._entry(order, rule))
-            if everywhere:
+            # A redirect does not hold where it leads to the very path: there the rules after it have their turn.
+            if everywhere and not rule.is_redirect:
                 return found
         return found + patterns.of_fallbacks(self.manifest.fallbacks, len(self.rules), self._fallback)
 

@@ -122,7 +122,7 @@ def _fallbacks(
 ) -> Iterator[Fallback]:
     """The nearest error page up the tree, each with the headers that only some of the missing paths get; most specific first."""
     sets = _rule_sets([rule for rule in rules if _covers_missing(rule, addresses)])
-    nested = sorted((path for path in by_path if f"404{path}" in made.error_pages and path != settings.not_found), key=len)
+    nested = sorted((path for path in by_path if headers.is_error_page(path, settings) and path != settings.not_found), key=len)
     left = MOST_FALLBACKS
     for page in [*reversed(nested), settings.not_found]:
         folder = "/" if page == settings.not_found else uris.canonical_of(page.rsplit("/", 1)[0] + "/")
