@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -124,6 +125,17 @@ def test_a_broken_file_is_named_and_ignored(tmp_path: Path, name: str, text: str
 def test_folders_of_such_names_are_no_evidence(tmp_path: Path) -> None:
     names = ("netlify.toml", "wrangler.json", "vercel.json", "amplify.yml", "CNAME", "_redirects")
     assert said(tmp_path, {f"{name}/x": "" for name in names}) == {}
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may look into every folder")
+def test_folders_that_cannot_be_looked_into_stop_nobody(tmp_path: Path) -> None:
+    names = (".netlify", ".github", "public", "static")
+    project(tmp_path, {f"{name}/x": "" for name in names})
+    for name in names:
+        (tmp_path / name).chmod(0)
+    assert said(tmp_path, {}) == {"dialect": "netlify", "slashes": "netlify"}
+    for name in names:
+        (tmp_path / name).chmod(0o700)
 
 
 JSON = st.recursive(st.none() | st.booleans() | st.integers() | st.text(), lambda inner: st.lists(inner, max_size=3))

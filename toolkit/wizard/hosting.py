@@ -9,7 +9,8 @@ from __future__ import annotations
 import json
 import re
 import tomllib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -66,7 +67,7 @@ def _netlify(folder: Path, found: Found) -> None:
         plain = pretty is False
         found.take("netlify", "netlify-plain" if plain else "netlify", f"netlify.toml{' has pretty_urls false' if plain else ''}")
         _unread(data, "netlify.toml", found)
-    elif (folder / ".netlify").is_dir():
+    elif _is(folder / ".netlify", Path.is_dir):
         found.take("netlify", "netlify", "there is a .netlify folder")
 
 
@@ -106,15 +107,16 @@ def _firebase(folder: Path, found: Found) -> None:
 
 
 def _amplify(folder: Path, found: Found) -> None:
-    if (folder / "amplify.yml").is_file():
+    if _is(folder / "amplify.yml"):
         found.take("", "amplify", "amplify.yml")
 
 
 def _github_pages(folder: Path, found: Found) -> None:
-    names = [name for name in ("CNAME", "public/CNAME", "static/CNAME", "docs/CNAME") if (folder / name).is_file()]
+    names = [name for name in ("CNAME", "public/CNAME", "static/CNAME", "docs/CNAME") if _is(folder / name)]
     for name in names[:1]:
         found.take("", "github-pages", f"{name}, which GitHub Pages reads")
-    for path in sorted((folder / ".github" / "workflows").glob("*.y*ml")):
+    workflows = folder / ".github" / "workflows"
+    for path in sorted(workflows.glob("*.y*ml")) if _is(workflows, Path.is_dir) else ():
         if "actions/deploy-pages" in (read_text(path) or ""):
             found.take("", "github-pages", f".github/workflows/{path.name} uses actions/deploy-pages")
 
@@ -153,7 +155,7 @@ def _rule_files(project: Path, output: str) -> Iterator[tuple[str, str]]:
     for name in RULE_FILES:
         for folder in dict.fromkeys((*_RULE_FOLDERS, output or ".")):
             path = project / folder / name
-            text = read_text(path) if path.is_file() else None
+            text = read_text(path) if _is(path) else None
             if text is not None:
                 yield (Path(folder) / name).as_posix(), text
                 break
@@ -161,7 +163,7 @@ def _rule_files(project: Path, output: str) -> Iterator[tuple[str, str]]:
 
 def _read(path: Path, found: Found) -> dict[str, Any] | None:
     """The table in a TOML or JSON file, None when there is no such file; what cannot be read is as good as not there."""
-    if not path.is_file():
+    if not _is(path):
         return None
     try:
         text = read_text(path)
@@ -177,6 +179,13 @@ def _read(path: Path, found: Found) -> dict[str, Any] | None:
     if finding not in found.findings:
         found.findings.append(finding)
     return None
+
+
+def _is(path: Path, kind: Callable[[Path], bool] = Path.is_file) -> bool:
+    """Whether it is there, as far as one may look: a folder that is closed to us is no reason to stop."""
+    with suppress(PermissionError):
+        return kind(path)
+    return False
 
 
 def _json(text: str) -> Any:
