@@ -8,10 +8,10 @@ import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
+from toolkit.engine.batch import check_batch, check_store, pair_bytes
 from toolkit.engine.errors import Conflict, NotFound, UserError
 from toolkit.engine.ports import ObjectInfo, Usage
 from toolkit.local.object_rules import check_headers, check_key
-from toolkit.local.routes import check_batch, check_store, pair_bytes
 
 
 class MemoryObjects:
