@@ -12,11 +12,10 @@ function hash(kind, text) {
 }
 
 // The record for a digest, '' when the shard says that there is none, null when it is damaged. A shard holds all of its fingerprints
-// (7 characters) before all records (23), since what is searched for is found sooner in a shorter text.
+// (7 characters) before all records (23), since what is searched for is found sooner in a shorter text; then how many they are.
 function find(shard, digest) {
-  const count = shard.length / 30;
-  if (shard === '-') return '';
-  if (!count || count % 1) return null;
+  const count = parseInt(shard.slice(-1), 36);
+  if (shard.length !== count * 30 + 1) return null;
   const print = digest.slice(8, 15);
   let at = shard.indexOf(print);
   while (at > 0 && at % 7) at = shard.indexOf(print, at + 1);
@@ -258,6 +257,12 @@ async function pattern(at) {
   return said;
 }
 
+// The record of the file that lies at a path, whatever rules say about it.
+async function fileAt(at, path) {
+  const record = await lookup(at.table, '=' + path);
+  return record === '' ? lookup(at.table, path) : record;
+}
+
 async function follow(at, said) {
   const kind = said[0][0];
   const text = said[0].slice(1);
@@ -273,10 +278,11 @@ async function follow(at, said) {
   }
   // A rewrite to another spelling of a page ends at the page (W), or sends the visitor there (V).
   at.path = decodeURIComponent(text.split('?')[0]).replace(/^\/+/, '/');
-  let record = await lookup(at.table, at.path);
-  if (record && record[0] === 'C') {
-    if (kind === 'V') return redirect(record.slice(1, 4), encoded(respelled(record.slice(1), at.path)), at);
-    record = await lookup(at.table, respelled(record.slice(1), at.path));
+  let record = await fileAt(at, at.path);
+  if (record && /c/i.test(record[0])) {
+    const path = respelled(record.slice(1), at.path);
+    if (kind === 'V') return redirect(record.slice(1, 4), encoded(path), at);
+    record = await fileAt(at, path);
   }
   if (record === null) return unready();
   return /^[fe]/i.test(record) ? origin(at, record.slice(1), /^e/i.test(record)) : missing(at);

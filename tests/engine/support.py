@@ -215,7 +215,7 @@ def lookup(get: Get, ref: str, path: str) -> str | None:
     nonce, shards, _ = ref.split(".")
     digest = hashlib.md5((nonce + path).encode(), usedforsecurity=False).hexdigest()
     shard = get(f"t:{nonce}:{int(digest[:8], 16) % int(shards)}")
-    if not shard or (shard != "-" and len(shard) % RECORD):
+    if not shard or len(shard) != int(shard[-1], 36) * RECORD + 1:
         return None
     return records(shard).get(digest[8 : 8 + FINGERPRINT], "")
 
@@ -223,7 +223,7 @@ def lookup(get: Get, ref: str, path: str) -> str | None:
 def records(shard: str) -> dict[str, str]:
     """The records of a shard by their fingerprints."""
     count = len(shard) // RECORD
-    prints, rest = shard[: count * FINGERPRINT], shard[count * FINGERPRINT :]
+    prints, rest = shard[: count * FINGERPRINT], shard[count * FINGERPRINT : -1]
     width = RECORD - FINGERPRINT
     return {prints[number * FINGERPRINT :][:FINGERPRINT]: rest[number * width :][:width].rstrip("~") for number in range(count)}
 

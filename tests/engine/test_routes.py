@@ -251,7 +251,7 @@ def test_a_table_is_whole_even_with_one_route_and_with_empty_shards() -> None:
     for count in range(1, 60):
         table = routes.compile_table(manifest_of([f"/{number}.js" for number in range(count)]), NONCE)
         assert len(table.puts) == table.shards
-        assert all(value == "-" or (value and len(value) % routes.RECORD == 0) for value in table.puts.values())
+        assert all(len(value) == int(value[-1], 36) * routes.RECORD + 1 for value in table.puts.values())
 
 
 def _fingerprint(salt: str, path: str) -> tuple[str, str]:
@@ -314,7 +314,8 @@ def test_tables_of_two_nonces_share_no_key() -> None:
 def test_a_missing_or_damaged_shard_is_no_answer() -> None:
     site = manifest_of(["/index.html"])
     value = pointers.pointer(site, routes.compile_table(site, NONCE).ref, "")
-    for shard in (None, "damaged", "", "-" * 31):
+    whole = routes.compile_table(site, NONCE).puts[f"t:{NONCE}00:0"]
+    for shard in (None, "damaged", "", "-" * 31, whole[: routes.RECORD], whole[: routes.RECORD + 1], whole[:-1], whole + "1"):
         assert Edge({f"h:{HOST}": value, f"t:{NONCE}00:0": shard}.get).ask(HOST, "/") == Answer(503)
 
 

@@ -117,29 +117,6 @@ def _file(manifest: Manifest, addresses: Mapping[str, slashes.Answer], path: str
     return Answer(200, blob=manifest.assets[found.file].blob)
 
 
-def leads_under_rules(manifest: Manifest, asked: Request) -> bool:
-    """Whether the request's captures make the path of a rewrite, and that path has rules of its own."""
-    try:
-        path, url = uris.decoded(asked.uri), uris.canonical(asked.uri)
-    except ValueError:
-        return False
-    addresses = slashes.addresses(manifest.settings.slashes, manifest.assets)
-    for rule in manifest.redirects:
-        captured = _captured(rule, path, url, asked)
-        if captured is not None and rule.status == 200 and "{" in rule.target:
-            found = unquote(_filled(rule.target, captured).split("?")[0])
-            steps = [found]
-            while isinstance(move := addresses.get(steps[-1]), slashes.Move):
-                steps.append(move.address)
-            if any(_covers(one, step) for one in manifest.redirects for step in steps):
-                return True
-    return False
-
-
-def _covers(rule: Rule, path: str) -> bool:
-    return path in rule.paths or bool(rule.pattern and re.fullmatch(rule.pattern, uris.canonical_of(path)))
-
-
 def _landing(addresses: Mapping[str, slashes.Answer], path: str) -> str:
     found = addresses.get(path)
     while isinstance(found, slashes.Move):

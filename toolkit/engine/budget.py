@@ -51,8 +51,8 @@ def cost(decided: Decisions, lists: Mapping[str, str]) -> Cost:
     tried = sum(len(decided.folders[folder]) for folder in deepest.values())
     pooled = max((_listed(answer.rules) for answer in decided.answers.values()), default=0)
     every = any(answer.after_patterns for answer in decided.answers.values())
-    # A rewrite whose captures make the path looks that one up as well, twice where it is another spelling of a page.
-    rewrites = 2 * any(entry.outcome[0] == "W" for entries in decided.folders.values() for entry in entries)
+    # A rewrite whose captures make the path looks the file up in two places, and again where it is another spelling of a page.
+    rewrites = 4 * any(entry.outcome[0] == "W" for entries in decided.folders.values() for entry in entries)
     longest = max(lists, key=lambda folder: len(lists[folder]), default="")
     return Cost(PAGE_READS + (patterns if every else 0), PAGE_READS + max(patterns + rewrites, pooled), tried, longest)
 

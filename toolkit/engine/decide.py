@@ -108,7 +108,20 @@ class _Decider:
                 answers[path] = decided
             elif path in self.manifest.carried and path in self.exact:
                 answers[path] = Decided(f"F{self.manifest.carried[path].blob}")
+        if any(self._is_made(rule) for rule in self.rules):
+            answers.update(self._files(base, answers))
         return Decisions(answers, patterns.by_folder(self._entries()))
+
+    @staticmethod
+    def _is_made(rule: Rule) -> bool:
+        """Whether it is a rewrite to a path that its captures make."""
+        return rule.status == 200 and rule.target.startswith("/") and "{" in rule.target
+
+    @staticmethod
+    def _files(base: Mapping[str, str], answers: Mapping[str, Decided]) -> dict[str, Decided]:
+        """The files at paths that rules decide about, for rewrites, which no rule applies to again: under `=` and the path."""
+        hidden = (path for path in base if path not in answers or answers[path].record != base[path])
+        return {f"={path}": Decided(base[path]) for path in hidden}
 
     # --- files
 

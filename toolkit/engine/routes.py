@@ -9,6 +9,7 @@ store and are found in 2 reads, however many there are.
 from __future__ import annotations
 
 import hashlib
+import string
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
@@ -21,8 +22,9 @@ from toolkit.engine.patterns import depth_of, text_of
 FINGERPRINT = 7
 REF = BLOB_KEY_LENGTH
 RECORD = FINGERPRINT + 1 + REF
-PER_SHARD = limits.VALUE_BYTES // RECORD
-EMPTY = "-"
+# A shard ends with the number of its records, in one digit of base 36.
+PER_SHARD = min(35, (limits.VALUE_BYTES - 1) // RECORD)
+_DIGITS = string.digits + string.ascii_lowercase
 _MEAN_LOAD = 19
 
 
@@ -65,7 +67,7 @@ def compile_table(manifest: Manifest, nonce: str) -> Table:
     records.update({f"*{folder}": f"B{pool.add(text)}" for folder, text in lists.items()})
     depths = "".join(str(depth) for depth in sorted({depth_of(folder) for folder in lists}))
     nonce, dealt = _dealt(records, nonce)
-    puts = {f"t:{nonce}:{number}": value or EMPTY for number, value in enumerate(dealt)}
+    puts = {f"t:{nonce}:{number}": value for number, value in enumerate(dealt)}
     return Table(nonce, len(dealt), depths, len(decided.answers), {**puts, **pool.puts(nonce)}, cost)
 
 
@@ -101,7 +103,7 @@ def _deal(records: Mapping[str, str], salt: str, shards: int) -> list[str] | Non
             return None
         shard[fingerprint] = f"{record:~<{REF + 1}}"
     # All fingerprints, then all records: the edge finds one sooner in a shorter text.
-    return ["".join([*shard, *shard.values()]) for shard in dealt]
+    return ["".join([*shard, *shard.values(), _DIGITS[len(shard)]]) for shard in dealt]
 
 
 class _Pool:
