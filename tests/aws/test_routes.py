@@ -1,4 +1,4 @@
-"""What is particular to the KeyValueStore: what is repeated and what is not, torn listings, AWS's errors as people can read them."""
+"""What is particular to the KeyValueStore: what is repeated, torn listings, and AWS's errors as people can read them."""
 
 from __future__ import annotations
 

@@ -176,8 +176,8 @@ class FakeKeyValueStore:
 class LaggingEdge:
     """What one edge location reads of a store: each key as it was at some moment of the last `spread` seconds.
 
-    Assumed is only that a write is everywhere after `spread` (AWS speaks of a few seconds; this is a wide margin). Nothing is assumed
-    about order. Not between the keys of one update: all or nothing is said of the store, not of edges. Not between two reads of one
+    Assumed is only that a write is everywhere after `spread` (AWS speaks of a few seconds; this is ample). Nothing is assumed
+    about order. Not between keys of one update: all or nothing is said of the store, not of edges. Not between two reads of one
     key either: a location is many machines, so that a later read may give an older value. With `is_steady` it is one machine, which
     for each key never goes back, and learns of each write after a delay of its own; keys are still apart.
     """
