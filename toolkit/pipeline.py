@@ -161,7 +161,7 @@ def report(prepared: Prepared, done: Release, target: Target, console: Console, 
             "ignored": list(planned.ignored),
             "routes": {"count": table.routes, "bytes": table.bytes, "reads": {"page": cost.page_reads, "worst": cost.reads}},
             "problems": [str(problem) for problem in planned.problems],
-            "warnings": [str(warning) for warning in planned.warnings],
+            "warnings": list(planned.warnings),
             "seconds": {stage: round(value, 4) for stage, value in prepared.seconds.items()},
         }
     )

@@ -111,7 +111,7 @@ def test_with_strict_a_bad_line_is_an_error(world: World, tmp_path: Path) -> Non
     from toolkit.engine.publish import plan
 
     folder = write_site(tmp_path, {"index.html": "x", "_redirects": "ok\n/a"})
-    with pytest.raises(UserError, match=r"_redirects line 1: .*; _redirects line 2: "):
+    with pytest.raises(UserError, match=r"_redirects line 1: .*\n_redirects line 2: "):
         plan(
             world.objects, world.routes, site=SITE, folder=folder, source=Source("folder", START), settings=Settings(), strict=True
         )

@@ -9,15 +9,14 @@ toolkit explain --all                       every rule of the live version that 
 from __future__ import annotations
 
 import argparse
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
-from urllib.parse import unquote, urlsplit
+from urllib.parse import urlsplit
 
 from toolkit.commands import common
-from toolkit.engine import channels, layout, release
-from toolkit.engine.decide import decide
+from toolkit.engine import channels, layout, pointers, release
+from toolkit.engine import explain as explaining
 from toolkit.engine.lint import shadowed
-from toolkit.engine.marked import rule_for
-from toolkit.engine.model import Manifest
 from toolkit.engine.routes import compile_table
 from toolkit.engine.target import Target
 from toolkit.errors import UserError
@@ -61,7 +60,8 @@ def run(args: argparse.Namespace, console: Console) -> int:
 def explain_all(target: Target, site: str, console: Console) -> int:
     """List the rules of the live version that can never answer, and what its routes cost."""
     manifest = release.load_manifest(target.objects, site, common.serving(target, site, channels.LIVE).version)
-    found, table = shadowed(manifest), compile_table(manifest, "explain")
+    found, table = shadowed(manifest), compile_table(manifest, explaining.NONCE)
+    rules = sum(1 for rule in manifest.redirects if rule.line)  # the others are the slash policy's
     cost = {
         "routes": table.routes,
         "store_bytes": table.bytes,
@@ -72,7 +72,7 @@ def explain_all(target: Target, site: str, console: Console) -> int:
         {
             "site": site,
             "version": manifest.version,
-            "rules": len(manifest.redirects),
+            "rules": rules,
             "shadowed": [
                 {"file": one.rule.file, "line": one.rule.line, "rule": one.rule.text, "reason": one.reason} for one in found
             ],
@@ -81,7 +81,7 @@ def explain_all(target: Target, site: str, console: Console) -> int:
     )
     for one in found:
         console.warn(str(one))
-    console.say(f"{site} {manifest.version}: {len(manifest.redirects)} rules, {len(found)} of them can never answer")
+    console.say(f"{site} {manifest.version}: {rules} rules, {len(found)} of them can never answer")
     console.say(
         f"{table.routes:,} routes take {table.bytes:,} bytes of the route store; a page {table.cost.page_reads} reads, "
         f"the worst case {table.cost.reads} (about {table.cost.kilo_instructions},000 instructions)"
@@ -94,7 +94,14 @@ def explain(target: Target, host: str, path: str, query: str, method: str, heade
     edge = target.edge()
     request = _event(host, path, query, method, headers or {})
     answer: dict[str, Any] = edge.request(request)
-    found: dict[str, Any] = {"url": f"//{host}{path}", "method": method, "reads": edge.reads, **_whose(target, host)}
+    reads = edge.reads
+
+    def ask(routes: Mapping[str, str]) -> dict[str, Any]:
+        # Only a rewrite to another origin takes other methods; its stand-in is a redirect.
+        return target.edge(routes).request({**request, "method": "GET"})
+
+    whose, gate = _whose(target, host, ask)
+    found: dict[str, Any] = {"url": f"{target.url(host).rstrip('/')}{path}", "method": method, "reads": reads, **whose}
     if "statusCode" in answer:
         headers = {name: value["value"] for name, value in answer.get("headers", {}).items()}
         found |= {"status": answer["statusCode"], "headers": headers, "blob": None, "cache_key": None}
@@ -102,7 +109,7 @@ def explain(target: Target, host: str, path: str, query: str, method: str, heade
         found |= {"status": None, "headers": {}, "blob": None, "cache_key": None, "proxy_to": _proxy_url(answer)}
     else:
         found |= _origin(target, edge, request, answer["uri"])
-    found["rule"] = _rule(target, found, request, host)
+    found["rule"] = _rule(target, found, gate, host, path, ask)
     return found
 
 
@@ -116,7 +123,9 @@ def _header(text: str) -> tuple[str, str]:
 def _proxy_url(answer: dict[str, Any]) -> str:
     origin = answer["origin"]
     query = "&".join(f"{name}={field['value']}" for name, field in answer["querystring"].items())
-    url = f"{origin['customOriginConfig']['protocol']}://{origin['domainName']}{answer['uri']}"
+    config = origin["customOriginConfig"]
+    port = "" if config["port"] == (443 if config["protocol"] == "https" else 80) else f":{config['port']}"
+    url = f"{config['protocol']}://{origin['domainName']}{port}{answer['uri']}"
     return f"{url}?{query}" if query else url
 
 
@@ -133,18 +142,15 @@ def _event(host: str, path: str, query: str, method: str, headers: dict[str, str
     }
 
 
-def _whose(target: Target, host: str) -> dict[str, Any]:
+def _whose(target: Target, host: str, ask: explaining.Ask) -> tuple[dict[str, Any], str]:
+    """Whose site answers, and the gate before it."""
     value = target.routes.get(layout.host_key(host))
-    fields = value.split("|") if value else []
-    if len(fields) < 7:
-        return {"site": None, "channel": None, "version": None, "release": None}
-    record = next((one for one in release.channels(target.routes, fields[1]) if host in one.hosts), None)
-    return {
-        "site": fields[1],
-        "version": fields[2],
-        "channel": record.channel if record else None,
-        "release": record.number if record else None,
-    }
+    pointer = explaining.side(value, host, ask) if value else None
+    if pointer is None:
+        return {"site": None, "channel": None, "version": None, "release": None}, pointers.NONE
+    record = next((one for one in release.channels(target.routes, pointer.site) if host in one.hosts), None)
+    found = {"site": pointer.site, "version": pointer.version}
+    return {**found, "channel": record.channel if record else None, "release": record.number if record else None}, pointer.gate
 
 
 def _origin(target: Target, edge: Any, request: dict[str, Any], uri: str) -> dict[str, Any]:
@@ -164,34 +170,17 @@ def _origin(target: Target, edge: Any, request: dict[str, Any], uri: str) -> dic
     }
 
 
-def _rule(target: Target, found: dict[str, Any], request: dict[str, Any], host: str) -> str:
+def _rule(target: Target, found: dict[str, Any], gate: str, host: str, path: str, ask: explaining.Ask) -> str:
     if found["version"] is None:
         return "unknown host: no site answers here"
     if found["status"] == 405:
         return "only GET and HEAD are answered"
+    closed = explaining.behind(gate, found["status"])
+    if closed:
+        return closed
     manifest = release.load_manifest(target.objects, found["site"], found["version"])
-    rule = rule_for(manifest, host, request["uri"], lambda routes: target.edge(routes).request(request))
-    if rule:
-        return f"{rule.file} line {rule.line}: {rule.text}"
-    return describe(manifest, unquote(request["uri"], errors="surrogateescape"), found["blob"])
-
-
-def describe(manifest: Manifest, path: str, blob: str | None) -> str:
-    """In words, what in the version answers `path` (decoded) with `blob`, when no rule does."""
-    groups = (
-        ("file", {**manifest.variants, **manifest.assets}),
-        ("page for what is missing", manifest.error_pages),
-        ("carried for old tabs", manifest.carried),
-    )
-    known = decide(manifest).answers.get(path)
-    if known and known.record[0] not in "FE":
-        return "another spelling of a page: its canonical address answers"
-    for name, assets in groups:
-        for asset in assets.values():
-            if blob and asset.blob == blob:
-                fallback = name == "file" and not known
-                return f"nothing there: {asset.path} answers for it" if fallback else f"{name} {asset.path}"
-    return "nothing there: 404"
+    rule = explaining.rule_for(manifest, host, path, ask)
+    return explaining.shown(rule) if rule else explaining.described(manifest, path, found["blob"])
 
 
 def _print(found: dict[str, Any], console: Console) -> None:

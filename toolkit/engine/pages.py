@@ -33,7 +33,8 @@ _UNKNOWN = {
 
 @dataclass
 class Pages:
-    """The parts of a manifest that come from files and rules; see `model.Manifest`. `problems` are rules that were left out."""
+    """The parts of a manifest that come from files and rules; see `model.Manifest`. `problems` are rules that were left out,
+    `warnings` what applies only in part."""
 
     assets: dict[str, Asset] = field(default_factory=dict)
     variants: dict[str, Asset] = field(default_factory=dict)
@@ -42,6 +43,7 @@ class Pages:
     fallback: str = ""
     fallbacks: tuple[Fallback, ...] = ()
     problems: list[Problem] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
 
 
 def pages(files: Sequence[ScannedFile], rules: Rules, settings: Settings) -> Pages:
@@ -129,13 +131,20 @@ def _fallbacks(
         inside = "" if folder == "/" else f"{re.escape(folder)}.*"
         for some in sets:
             prefix = _common([folder, *(_folder_of(rule) for rule in some)])
-            if not prefix or left == 0:
+            if not prefix:
                 continue
             left -= 1
+            if left < 0:
+                continue
             covering = [inside, *(rule.pattern for rule in some)]
             yield _with_headers(made, by_path.get(page), page, covering, prefix, some, rules, settings)
         if inside:
             yield Fallback(inside, folder, f"404{page}")
+    if left < 0:
+        made.warnings.append(
+            f"_headers: {-left} combinations of rules, of {MOST_FALLBACKS - left}, do not apply to missing pages: a site has "
+            f"{MOST_FALLBACKS} variants of its error pages at most"
+        )
 
 
 def _with_headers(

@@ -19,7 +19,7 @@ from toolkit.engine import layout, leases, release, tables
 from toolkit.engine.dialects.common import Problem
 from toolkit.engine.dialects.registry import parse
 from toolkit.engine.errors import NotFound, UserError
-from toolkit.engine.lint import Shadowed, shadowed
+from toolkit.engine.lint import shadowed
 from toolkit.engine.model import Asset, Manifest, Settings, Source
 from toolkit.engine.pages import pages
 from toolkit.engine.ports import ObjectStore, RouteStore
@@ -51,7 +51,7 @@ class Plan:
     uploads: dict[str, tuple[Asset, ScannedFile]]
     decisions: tuple[Decision, ...]
     problems: tuple[Problem, ...]
-    warnings: tuple[Shadowed, ...]
+    warnings: tuple[str, ...]
     ignored: tuple[str, ...]
     files: Mapping[str, ScannedFile] = field(default_factory=dict, repr=False)
     _table: list[Table] = field(default_factory=list, repr=False, compare=False)
@@ -95,9 +95,9 @@ def plan(
         raise UserError(f"{folder} has no index.html", _index_hint(found))
     rules = parse(found.rules, settings.dialect)
     made = pages(found.files, rules, settings)
-    problems = (*rules.problems, *made.problems)
+    problems = tuple(sorted((*rules.problems, *made.problems), key=lambda problem: (problem.file == "_headers", problem.line)))
     if strict and problems:
-        raise UserError("; ".join(map(str, problems)), "mend these lines, or set `strict = false`")
+        raise UserError("\n".join(map(str, problems)), "mend these lines, or set `strict = false`")
     recent = _recent(objects, routes, site, channels, settings.carry_days, moment)
     draft = Manifest(
         site=site,
@@ -118,7 +118,8 @@ def plan(
         version=layout.version_id(source.time, source.commit or draft.digest),
         carried=_carried(recent, draft),
     )
-    return _decide(manifest, recent, found, problems)
+    warnings = (*made.warnings, *map(str, shadowed(manifest)))
+    return _decide(manifest, recent, found, problems, warnings)
 
 
 def _index_hint(found: Scan) -> str:
@@ -156,7 +157,9 @@ def _carried(recent: Iterable[Manifest], draft: Manifest) -> dict[str, Asset]:
     }
 
 
-def _decide(manifest: Manifest, recent: list[Manifest], found: Scan, problems: tuple[Problem, ...]) -> Plan:
+def _decide(
+    manifest: Manifest, recent: list[Manifest], found: Scan, problems: tuple[Problem, ...], warnings: tuple[str, ...]
+) -> Plan:
     before = recent[0].assets if recent else {}
     known = frozenset(blob for one in recent for blob in one.blobs())
     files = {entry.path: entry for entry in found.files}
@@ -177,7 +180,7 @@ def _decide(manifest: Manifest, recent: list[Manifest], found: Scan, problems: t
     decisions += [Decision(path, "carried", asset.size) for path, asset in manifest.carried.items()]
     gone = [path for path in before if path not in manifest.assets and path not in manifest.carried]
     decisions += [Decision(path, "removed") for path in gone]
-    return Plan(manifest, uploads, tuple(decisions), problems, tuple(shadowed(manifest)), found.ignored, files)
+    return Plan(manifest, uploads, tuple(decisions), problems, warnings, found.ignored, files)
 
 
 def publish(

@@ -91,14 +91,14 @@ class _Redirects:
         place, is_local = self._target(words[1], source.names)
         if is_local and path.endswith(("/", "/*")) and re.search(r"/index(.html)?\Z", place):
             # Its answer is redirected to the folder's address, where the rule holds again.
-            raise ValueError(f"{path} to {place} is an endless loop")
+            raise ValueError(f'{path} to {place} is an endless loop there; for a single-page app set mode = "spa" in site.toml')
         key = (source.pattern, source.names)
         if key in self._seen:
             raise ValueError(f"an earlier rule is for {path} already")
         self._seen.add(key)
         if status == 200:
             if not is_local:
-                raise ValueError(f"a rewrite (200) must stay on the site, not go to {place}")
+                raise ValueError(f"a rewrite (200) must stay on the site, not go to {place} (Netlify's dialect can)")
             place = QUERY.split(place, maxsplit=1)[0]
         return _rule(number, line, status, fill(place, source.names), source, path)
 

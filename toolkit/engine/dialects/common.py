@@ -111,6 +111,8 @@ def header_name(text: str, forbidden: Set[str] = FORBIDDEN) -> str:
     name = text.strip(" \t").lower()
     if not _TOKEN.fullmatch(name):
         raise ValueError(f"{text!r} is not a header name (RFC 9110, section 5.1)")
+    if name == "basic-auth":
+        raise ValueError("Basic-Auth is no header: it would show the password to every visitor")
     if name in forbidden or name.startswith(_FORBIDDEN_PREFIXES):
         raise ValueError(f"the header {name} is set by the edge and cannot be given")
     return name
