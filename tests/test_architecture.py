@@ -24,7 +24,7 @@ MAY_IMPORT = {
     "paths": set(),
     "local": BASE,
     "aws": BASE,
-    "cdk": {"config", "engine", "errors", "paths", "presets"},
+    "cdk": {"config", "edgecode", "engine", "errors", "paths", "presets"},
     "targets": BASE | {"aws", "local", "workspace"},
     "builds": TOOLS,
     "config": TOOLS,

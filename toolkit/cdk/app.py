@@ -1,14 +1,88 @@
-"""What `cdk synth` runs (see cdk.json). The stacks are not part of this release: it says so instead of making an empty assembly."""
+"""What `cdk synth` runs (see cdk.json): the stacks of the site whose site.toml lies in the current folder.
+
+Nothing is looked up, in AWS or elsewhere. What site.toml does not say is context, `cdk synth -c toolkit:stage=development`:
+`toolkit:` and folder, stage, certificateArn, hostedZoneId, hostedZoneName, priceClass, accessLogs, logDays or webAclArn, which are
+the properties of `StaticSite` in the spelling of CDK's own context.
+"""
 
 from __future__ import annotations
 
+import importlib.util
+import os
+import re
+import shutil
 import sys
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from toolkit.config import SiteConfig, load
+from toolkit.errors import EXIT_OK, EXIT_USER, UserError
+
+if TYPE_CHECKING:
+    from toolkit.cdk.stacks import Hosting
+
+PREFIX = "toolkit:"
+FOLDER = "folder"
+TEXTS = ("stage", "certificateArn", "hostedZoneId", "hostedZoneName", "priceClass", "webAclArn")
+KEYS = (FOLDER, *TEXTS, "accessLogs", "logDays")
 
 
 def main() -> int:
-    print("error: the AWS stacks are not part of this release of the toolkit", file=sys.stderr)
-    print("  fix: use the local target: `toolkit up`, then `toolkit deploy`", file=sys.stderr)
-    return 1
+    try:
+        _check_tools()
+        from aws_cdk import App
+
+        from toolkit.cdk import stacks
+
+        app = App(analytics_reporting=False)
+        context = app.node.get_all_context()
+        said = {key.removeprefix(PREFIX): value for key, value in context.items() if key.startswith(PREFIX)}
+        stacks.build(app, hosting(load(str(said.get(FOLDER, "."))), said))
+        app.synth()
+    except UserError as error:
+        print(f"error: {error.what}", file=sys.stderr)
+        print(f"  fix: {error.fix}", file=sys.stderr)
+        return EXIT_USER
+    return EXIT_OK
+
+
+def hosting(config: SiteConfig, said: Mapping[str, Any]) -> Hosting:
+    """What a site's stacks are made of: `said` is the context without its prefix. UserError for what does not fit."""
+    from toolkit.cdk.stacks import Hosting
+
+    unknown = sorted(set(said) - set(KEYS))
+    if unknown:
+        raise UserError(f"{PREFIX}{unknown[0]} is not part of this release of the toolkit", f"choose from: {', '.join(KEYS)}")
+    given: dict[str, Any] = {_snake(key): str(said[key]) for key in TEXTS if key in said}
+    if "accessLogs" in said:
+        given["access_logs"] = _switch("accessLogs", str(said["accessLogs"]))
+    if "logDays" in said:
+        given["log_days"] = _days("logDays", str(said["logDays"]))
+    return Hosting(site=config.name, hosts=config.hosts, **given)
+
+
+def _check_tools() -> None:
+    if importlib.util.find_spec("aws_cdk") is None:
+        raise UserError("the AWS stacks need the CDK, which is not installed", "run `pip install 'hosting-toolkit[aws]'`")
+    node = os.environ.get("JSII_NODE", "node")
+    if shutil.which(node) is None:
+        raise UserError(f"the CDK needs Node.js, and there is no {node} here", "install Node.js 22 or newer")
+
+
+def _switch(key: str, text: str) -> bool:
+    if text.lower() not in ("true", "false"):
+        raise UserError(f"{PREFIX}{key} is {text!r}", "say true or false")
+    return text.lower() == "true"
+
+
+def _days(key: str, text: str) -> int:
+    if not re.fullmatch("[1-9][0-9]{0,4}", text):
+        raise UserError(f"{PREFIX}{key} is {text!r}", "say how many days, in digits")
+    return int(text)
+
+
+def _snake(key: str) -> str:
+    return re.sub("[A-Z]", lambda letter: f"_{letter[0].lower()}", key)
 
 
 if __name__ == "__main__":

@@ -1,0 +1,64 @@
+"""What no policy of ours may say, and what no template may hold."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from tests.cdk.templates import text
+
+_NEGATED = ("NotAction", "NotResource", "NotPrincipal")
+_SOURCES = {"aws:sourcearn", "aws:sourceaccount"}
+
+
+def findings(template: dict[str, Any], given: Sequence[str] = ()) -> list[str]:
+    """One line for each thing that is wrong. `given` are ARNs that came from outside."""
+    found = [f"{where}: {what}" for where, statement in statements(template) for what in _wrong(statement)]
+    body = json.dumps(template)
+    for arn in given:
+        body = body.replace(arn, "")
+    return found + [f"hard-coded partition: {arn}" for arn in re.findall(r"arn:aws[a-z-]*:[^\"]*", body)]
+
+
+def statements(template: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Each statement of each policy document, with the logical id of its resource."""
+    for name, resource in template["Resources"].items():
+        for document in _documents(resource):
+            for statement in _list(document["Statement"]):
+                yield name, text(statement)
+
+
+def _documents(value: Any) -> Iterator[dict[str, Any]]:
+    if isinstance(value, dict):
+        if "Statement" in value:
+            yield value
+        for item in value.values():
+            yield from _documents(item)
+    elif isinstance(value, list):
+        for item in value:
+            yield from _documents(item)
+
+
+def _wrong(statement: dict[str, Any]) -> Iterator[str]:
+    if statement["Effect"] != "Allow":
+        return
+    yield from (f"{key} allows whatever it does not name" for key in _NEGATED if key in statement)
+    yield from (f"wildcard in the action {action}" for action in _list(statement.get("Action", [])) if "*" in action)
+    yield from ("allows on every resource" for resource in _list(statement.get("Resource", [])) if resource == "*")
+    principals = statement.get("Principal", {})
+    named = {"AWS": principals} if isinstance(principals, str) else principals
+    yield from ("allows everybody" for kind in named.values() for one in _list(kind) if "*" in one)
+    if "Service" in named and not _condition_keys(statement) & _SOURCES:
+        yield f"{named['Service']} may act for whom it likes: neither aws:SourceArn nor aws:SourceAccount"
+
+
+def _condition_keys(statement: dict[str, Any]) -> set[str]:
+    # `…IfExists` holds when the key is not there, so it is no condition on the caller.
+    operators = {name: keys for name, keys in statement.get("Condition", {}).items() if not name.endswith("IfExists")}
+    return {key.lower() for keys in operators.values() for key in keys}
+
+
+def _list(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else [value]

@@ -1,0 +1,146 @@
+"""What visitors reach: the routing data, the two functions that read it, and one distribution before the site's bucket."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from aws_cdk import Aws, Duration, Names, RemovalPolicy
+from aws_cdk import aws_certificatemanager as acm
+from aws_cdk import aws_cloudfront as cloudfront
+from aws_cdk import aws_cloudfront_origins as origins
+from aws_cdk import aws_s3 as s3
+from constructs import Construct
+
+from toolkit.cdk.logs import EDGE_PREFIX
+from toolkit.edgecode import edge_code
+from toolkit.engine.limits import FUNCTION_BYTES
+from toolkit.errors import UserError
+from toolkit.paths import resource
+
+# The functions see a CloudFront-* header only where the cache policy or the origin request policy names it
+# (docs.aws.amazon.com/AmazonCloudFront/latest/DeveloperGuide/adding-cloudfront-headers.html), and in the cache policy each country
+# would have a cache of its own. So the origin is told too; S3 makes nothing of it. (F19)
+HEADERS_FOR_FUNCTIONS = ("CloudFront-Viewer-Country", "CloudFront-Forwarded-Proto")
+
+
+class EdgeRouting(Construct):
+    """The KeyValueStore and the functions `request` and `response`, which are the files of functions/edge/ as they run locally.
+
+    The store is as lasting as the bucket: who serves which version is written there first.
+    UserError when a function is larger than CloudFront takes.
+    """
+
+    def __init__(self, scope: Construct, construct_id: str, *, removal_policy: RemovalPolicy) -> None:
+        super().__init__(scope, construct_id)
+        self.store = cloudfront.KeyValueStore(self, "Store", key_value_store_name=_name(self, "store"), comment="routing data")
+        self.store.apply_removal_policy(removal_policy)
+        self.request = self._function("Request", "viewer_request.js")
+        self.response = self._function("Response", "viewer_response.js")
+
+    def _function(self, construct_id: str, file: str) -> cloudfront.Function:
+        code = edge_code(resource("functions") / "edge" / file)
+        size = len(code.encode())
+        if size > FUNCTION_BYTES:
+            raise UserError(f"{file} has {size:,} bytes, CloudFront takes {FUNCTION_BYTES:,}", "make it smaller")
+        return cloudfront.Function(
+            self,
+            construct_id,
+            function_name=_name(self, construct_id.lower()),
+            code=cloudfront.FunctionCode.from_inline(code),
+            runtime=cloudfront.FunctionRuntime.JS_2_0,
+            key_value_store=self.store,
+            comment=file,
+        )
+
+
+class SiteDelivery(Construct):
+    """One distribution: HTTP/2 and 3, IPv6, compression, HTTPS, GET and HEAD; the functions decide everything else.
+
+    No default root object and no custom error pages: they would answer instead of the functions.
+    The edge keeps a blob as long as its `s-maxage` says; the policy's default is for objects that say nothing.
+    """
+
+    def __init__(
+        self,
+        scope: Construct,
+        construct_id: str,
+        *,
+        bucket: s3.IBucket,
+        routing: EdgeRouting,
+        price_class: cloudfront.PriceClass,
+        comment: str,
+        domain_names: Sequence[str],
+        certificate: acm.ICertificate | None,
+        log_bucket: s3.IBucket | None,
+        web_acl_arn: str | None,
+    ) -> None:
+        super().__init__(scope, construct_id)
+        control = cloudfront.S3OriginAccessControl(
+            self, "Access", origin_access_control_name=_name(self, "access"), signing=cloudfront.Signing.SIGV4_ALWAYS
+        )
+        # Not with_origin_access_control: it would let the distribution read the whole bucket.
+        origin = origins.S3BucketOrigin.with_bucket_defaults(bucket, origin_access_control_id=control.origin_access_control_id)
+        self.distribution = cloudfront.Distribution(
+            self,
+            "Distribution",
+            default_behavior=self._behavior(origin, routing),
+            comment=comment or None,
+            http_version=cloudfront.HttpVersion.HTTP2_AND_3,
+            enable_ipv6=True,
+            price_class=price_class,
+            minimum_protocol_version=cloudfront.SecurityPolicyProtocol.TLS_V1_2_2021,
+            domain_names=list(domain_names) or None,
+            certificate=certificate,
+            web_acl_id=web_acl_arn,
+            enable_logging=log_bucket is not None,
+            log_bucket=log_bucket,
+            log_file_prefix=EDGE_PREFIX if log_bucket else None,
+        )
+
+    def _behavior(self, origin: cloudfront.IOrigin, routing: EdgeRouting) -> cloudfront.BehaviorOptions:
+        events = cloudfront.FunctionEventType
+        functions = ((routing.request, events.VIEWER_REQUEST), (routing.response, events.VIEWER_RESPONSE))
+        return cloudfront.BehaviorOptions(
+            origin=origin,
+            compress=True,
+            allowed_methods=cloudfront.AllowedMethods.ALLOW_GET_HEAD,
+            cached_methods=cloudfront.CachedMethods.CACHE_GET_HEAD,
+            viewer_protocol_policy=cloudfront.ViewerProtocolPolicy.REDIRECT_TO_HTTPS,
+            cache_policy=self._cache_policy(),
+            origin_request_policy=self._origin_request_policy(),
+            function_associations=[cloudfront.FunctionAssociation(function=it, event_type=event) for it, event in functions],
+        )
+
+    def _cache_policy(self) -> cloudfront.CachePolicy:
+        """A blob's path says everything: neither query nor cookies nor headers may split its cache entry, or reach S3."""
+        return cloudfront.CachePolicy(
+            self,
+            "Cache",
+            cache_policy_name=_name(self, "cache"),
+            comment="by path alone",
+            min_ttl=Duration.seconds(0),
+            default_ttl=Duration.days(1),
+            max_ttl=Duration.days(365),
+            query_string_behavior=cloudfront.CacheQueryStringBehavior.none(),
+            cookie_behavior=cloudfront.CacheCookieBehavior.none(),
+            header_behavior=cloudfront.CacheHeaderBehavior.none(),
+            enable_accept_encoding_gzip=True,
+            enable_accept_encoding_brotli=True,
+        )
+
+    def _origin_request_policy(self) -> cloudfront.OriginRequestPolicy:
+        return cloudfront.OriginRequestPolicy(
+            self,
+            "Ask",
+            origin_request_policy_name=_name(self, "ask"),
+            comment="nothing of the visitor's but what the functions need",
+            query_string_behavior=cloudfront.OriginRequestQueryStringBehavior.none(),
+            cookie_behavior=cloudfront.OriginRequestCookieBehavior.none(),
+            header_behavior=cloudfront.OriginRequestHeaderBehavior.allow_list(*HEADERS_FOR_FUNCTIONS),
+        )
+
+
+def _name(scope: Construct, what: str) -> str:
+    """A name of at most 64 characters that no other stack of the account has: the same one may stand in several regions."""
+    unique = Names.unique_resource_name(scope, max_length=40, separator="-", allowed_special_characters="-")
+    return f"{Aws.REGION}-{unique}-{what}"

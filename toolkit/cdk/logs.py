@@ -1,0 +1,71 @@
+"""Who asked for what: access logs of the distribution and of the site's bucket, in a bucket of their own that forgets."""
+
+from __future__ import annotations
+
+from typing import cast
+
+from aws_cdk import Aws, Duration, RemovalPolicy
+from aws_cdk import aws_iam as iam
+from aws_cdk import aws_s3 as s3
+from constructs import Construct
+
+from toolkit.errors import UserError
+
+EDGE_PREFIX = "edge/"
+BUCKET_PREFIX = "bucket/"
+DEFAULT_DAYS = 90
+
+
+class AccessLogs(Construct):
+    """The bucket of the logs, each kept for `days` days (1 or more; UserError otherwise).
+
+    CloudFront's standard logging writes through an ACL, which a new bucket refuses unless its ownership says otherwise
+    (docs.aws.amazon.com/AmazonCloudFront/latest/DeveloperGuide/standard-logging-legacy-s3.html). Its newer way of logging is set
+    up in us-east-1 only, and a site's stack may be in any region.
+    """
+
+    def __init__(self, scope: Construct, construct_id: str, *, days: int, removal_policy: RemovalPolicy) -> None:
+        super().__init__(scope, construct_id)
+        if days < 1:
+            raise UserError(
+                f"access logs cannot be kept for {days} days", "say 1 or more, or switch them off with access_logs=False"
+            )
+        self.bucket = s3.Bucket(
+            self,
+            "Bucket",
+            block_public_access=s3.BlockPublicAccess.BLOCK_ALL,
+            object_ownership=s3.ObjectOwnership.BUCKET_OWNER_PREFERRED,
+            encryption=s3.BucketEncryption.S3_MANAGED,
+            enforce_ssl=True,
+            minimum_tls_version=1.2,
+            removal_policy=removal_policy,
+            lifecycle_rules=[
+                s3.LifecycleRule(
+                    id="forget",
+                    expiration=Duration.days(days),
+                    abort_incomplete_multipart_upload_after=Duration.days(7),
+                ),
+            ],
+        )
+
+    def take_from(self, source: s3.Bucket) -> None:
+        """Log the requests to `source` here.
+
+        By hand, since the L2 property grants by an ACL or by a policy depending on a feature flag of the app around us.
+        """
+        inner = cast(s3.CfnBucket, source.node.default_child)
+        inner.logging_configuration = s3.CfnBucket.LoggingConfigurationProperty(
+            destination_bucket_name=self.bucket.bucket_name, log_file_prefix=BUCKET_PREFIX
+        )
+        self.bucket.add_to_resource_policy(
+            iam.PolicyStatement(
+                sid="BucketLogs",
+                principals=[iam.ServicePrincipal("logging.s3.amazonaws.com")],
+                actions=["s3:PutObject"],
+                resources=[self.bucket.arn_for_objects(f"{BUCKET_PREFIX}*")],
+                conditions={
+                    "ArnLike": {"aws:SourceArn": source.bucket_arn},
+                    "StringEquals": {"aws:SourceAccount": Aws.ACCOUNT_ID},
+                },
+            )
+        )

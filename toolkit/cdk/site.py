@@ -1,0 +1,90 @@
+"""`StaticSite`: a site's hosting in an AWS account, made of storage, routing, delivery, logs and hosts."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from aws_cdk import CfnOutput
+from aws_cdk import aws_certificatemanager as acm
+from aws_cdk import aws_cloudfront as cloudfront
+from constructs import Construct
+
+from toolkit.cdk import domains
+from toolkit.cdk.delivery import EdgeRouting, SiteDelivery
+from toolkit.cdk.domains import HostRecords
+from toolkit.cdk.logs import DEFAULT_DAYS, AccessLogs
+from toolkit.cdk.stages import Stage, removal_policy
+from toolkit.cdk.storage import SiteStorage
+
+
+class StaticSite(Construct):
+    """A bucket, a KeyValueStore, two functions and one distribution; after `toolkit deploy` they serve a site's channels.
+
+    stage: "production" keeps bucket, store and logs when the stack is deleted, "development" deletes them with it.
+    domain_names, certificate_arn: own hosts (`*.example.com`: all below it) and a certificate of us-east-1 for them; both or none.
+    hosted_zone_id, hosted_zone_name: a Route 53 zone that gets the hosts' records; without it they are made by hand.
+    price_class: which of CloudFront's locations serve.
+    access_logs, log_days: whether requests are logged, and for how many days logs are kept.
+    web_acl_arn: a WAFv2 web ACL with the scope CLOUDFRONT.
+    comment: shown in the CloudFront console, at most 128 characters.
+
+    UserError for values that do not fit. Two sites may stand in one stack, and nothing is looked up: synth works offline.
+    """
+
+    def __init__(
+        self,
+        scope: Construct,
+        construct_id: str,
+        *,
+        stage: Stage = "production",
+        domain_names: Sequence[str] = (),
+        certificate_arn: str | None = None,
+        hosted_zone_id: str | None = None,
+        hosted_zone_name: str | None = None,
+        price_class: cloudfront.PriceClass = cloudfront.PriceClass.PRICE_CLASS_ALL,
+        access_logs: bool = True,
+        log_days: int = DEFAULT_DAYS,
+        web_acl_arn: str | None = None,
+        comment: str = "",
+    ) -> None:
+        super().__init__(scope, construct_id)
+        domains.check_hosts(domain_names, certificate_arn, hosted_zone_id, hosted_zone_name)
+        domains.check_arn("web_acl_arn", web_acl_arn, domains.WEB_ACL_PATTERN)
+        policy = removal_policy(stage)
+        storage = SiteStorage(self, "Storage", removal_policy=policy)
+        logs = AccessLogs(self, "Logs", days=log_days, removal_policy=policy) if access_logs else None
+        if logs:
+            logs.take_from(storage.bucket)
+        routing = EdgeRouting(self, "Routing", removal_policy=policy)
+        delivery = SiteDelivery(
+            self,
+            "Delivery",
+            bucket=storage.bucket,
+            routing=routing,
+            price_class=price_class,
+            comment=comment,
+            domain_names=domain_names,
+            certificate=acm.Certificate.from_certificate_arn(self, "Certificate", certificate_arn) if certificate_arn else None,
+            log_bucket=logs.bucket if logs else None,
+            web_acl_arn=web_acl_arn,
+        )
+        storage.allow_reads_by(delivery.distribution)
+        if zone := domains.hosted_zone(self, hosted_zone_id, hosted_zone_name):
+            HostRecords(self, "Hosts", distribution=delivery.distribution, domain_names=domain_names, zone=zone)
+
+        self.bucket = storage.bucket
+        self.log_bucket = logs.bucket if logs else None
+        self.store = routing.store
+        self.distribution = delivery.distribution
+        self.outputs = self._outputs()
+
+    def _outputs(self) -> dict[str, CfnOutput]:
+        """What a target needs to find the site. By name, so that a stack of one site can give them plain logical ids."""
+        values = {
+            "Bucket": (self.bucket.bucket_name, "the bucket that versions are published to"),
+            "KeyValueStoreArn": (self.store.key_value_store_arn, "the store of the routing data"),
+            "DistributionId": (self.distribution.distribution_id, "the distribution that visitors reach"),
+            "DomainName": (self.distribution.distribution_domain_name, "the host that CloudFront gave it"),
+        }
+        outputs = Construct(self, "Outputs")
+        return {name: CfnOutput(outputs, name, value=value, description=text) for name, (value, text) in values.items()}

@@ -1,0 +1,19 @@
+"""What a stack is for, and so what happens to its data when it is deleted."""
+
+from __future__ import annotations
+
+from typing import Literal, get_args
+
+from aws_cdk import RemovalPolicy
+
+from toolkit.errors import UserError
+
+Stage = Literal["production", "development"]
+STAGES: tuple[Stage, ...] = get_args(Stage)
+
+
+def removal_policy(stage: str) -> RemovalPolicy:
+    """Of buckets and stores: those of production outlive their stack. UserError for a stage that is not one of STAGES."""
+    if stage not in STAGES:
+        raise UserError(f"{stage!r} is not a stage", f"choose one of: {', '.join(STAGES)}")
+    return RemovalPolicy.RETAIN if stage == "production" else RemovalPolicy.DESTROY
