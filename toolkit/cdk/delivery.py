@@ -11,10 +11,10 @@ from aws_cdk import aws_cloudfront_origins as origins
 from aws_cdk import aws_s3 as s3
 from constructs import Construct
 
+from toolkit.cdk.errors import PropertyError
 from toolkit.cdk.logs import EDGE_PREFIX
 from toolkit.edgecode import edge_code
 from toolkit.engine.limits import FUNCTION_BYTES
-from toolkit.errors import UserError
 from toolkit.paths import resource
 
 # The functions see a CloudFront-* header only where the cache policy or the origin request policy names it
@@ -27,7 +27,7 @@ class EdgeRouting(Construct):
     """The KeyValueStore and the functions `request` and `response`, which are the files of functions/edge/ as they run locally.
 
     The store is as lasting as the bucket: who serves which version is written there first.
-    UserError when a function is larger than CloudFront takes.
+    PropertyError when a function is larger than CloudFront takes.
     """
 
     def __init__(self, scope: Construct, construct_id: str, *, removal_policy: RemovalPolicy) -> None:
@@ -41,7 +41,7 @@ class EdgeRouting(Construct):
         code = edge_code(resource("functions") / "edge" / file)
         size = len(code.encode())
         if size > FUNCTION_BYTES:
-            raise UserError(f"{file} has {size:,} bytes, CloudFront takes {FUNCTION_BYTES:,}", "make it smaller")
+            raise PropertyError(f"{file} has {size:,} bytes, CloudFront takes {FUNCTION_BYTES:,}", "make it smaller")
         return cloudfront.Function(
             self,
             construct_id,
@@ -142,5 +142,5 @@ class SiteDelivery(Construct):
 
 def _name(scope: Construct, what: str) -> str:
     """A name of at most 64 characters that no other stack of the account has: the same one may stand in several regions."""
-    unique = Names.unique_resource_name(scope, max_length=40, separator="-", allowed_special_characters="-")
+    unique = Names.unique_resource_name(scope, max_length=38, separator="-", allowed_special_characters="-")
     return f"{Aws.REGION}-{unique}-{what}"

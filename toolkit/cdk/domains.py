@@ -12,7 +12,7 @@ from aws_cdk import aws_route53 as route53
 from aws_cdk import aws_route53_targets as targets
 from constructs import Construct
 
-from toolkit.errors import UserError
+from toolkit.cdk.errors import PropertyError
 
 # CloudFront reads certificates and web ACLs of its own region only, whatever region the rest is in.
 EDGE_REGION = "us-east-1"
@@ -21,24 +21,28 @@ WEB_ACL_PATTERN = rf"^arn:[a-z-]+:wafv2:{EDGE_REGION}:[0-9]{{12}}:global/webacl/
 
 
 def check_arn(name: str, value: str | None, pattern: str) -> None:
-    """UserError when the property `name` is an ARN that CloudFront would refuse. What is only known at deploy passes."""
+    """PropertyError when the property `name` is an ARN that CloudFront would refuse. What is only known at deploy passes."""
     if value is not None and not Token.is_unresolved(value) and not re.fullmatch(pattern, value):
-        raise UserError(f"{name} is {value!r}, which CloudFront cannot use", f"give one of {EDGE_REGION} that matches {pattern}")
+        raise PropertyError(
+            f"{name} is {value!r}, which CloudFront cannot use", f"give one of {EDGE_REGION} that matches {pattern}"
+        )
 
 
 def check_hosts(domain_names: Sequence[str], certificate_arn: str | None, zone_id: str | None, zone_name: str | None) -> None:
-    """UserError when a site's hosts, its certificate and its zone do not fit together."""
+    """PropertyError when a site's hosts, its certificate and its zone do not fit together."""
     if bool(domain_names) != (certificate_arn is not None):
         missing, given = ("certificate_arn", "domain_names") if domain_names else ("domain_names", "certificate_arn")
-        raise UserError(
+        raise PropertyError(
             f"{given} is given without {missing}", "give both, or neither: a certificate is for the hosts that it names"
         )
     check_arn("certificate_arn", certificate_arn, CERTIFICATE_PATTERN)
     if (zone_id is None) != (zone_name is None):
-        raise UserError("a hosted zone needs hosted_zone_id and hosted_zone_name", "give both; nothing is looked up at synth")
+        raise PropertyError("a hosted zone needs hosted_zone_id and hosted_zone_name", "give both; nothing is looked up at synth")
+    if zone_name and not domain_names:
+        raise PropertyError(f"the hosted zone {zone_name} is given without hosts", "give domain_names too, or leave the zone out")
     outside = [host for host in domain_names if zone_name and not f".{host}".endswith(f".{zone_name}")]
     if outside:
-        raise UserError(
+        raise PropertyError(
             f"{', '.join(outside)} is not in the hosted zone {zone_name}",
             f"name hosts that end in {zone_name}, or leave the zone out and make the records where the DNS of those is",
         )

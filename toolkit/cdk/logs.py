@@ -9,7 +9,7 @@ from aws_cdk import aws_iam as iam
 from aws_cdk import aws_s3 as s3
 from constructs import Construct
 
-from toolkit.errors import UserError
+from toolkit.cdk.errors import PropertyError
 
 EDGE_PREFIX = "edge/"
 BUCKET_PREFIX = "bucket/"
@@ -17,7 +17,7 @@ DEFAULT_DAYS = 90
 
 
 class AccessLogs(Construct):
-    """The bucket of the logs, each kept for `days` days (1 or more; UserError otherwise).
+    """The bucket of the logs, each kept for `days` days (1 or more; PropertyError otherwise).
 
     CloudFront's standard logging writes through an ACL, which a new bucket refuses unless its ownership says otherwise
     (docs.aws.amazon.com/AmazonCloudFront/latest/DeveloperGuide/standard-logging-legacy-s3.html). Its newer way of logging is set
@@ -27,7 +27,7 @@ class AccessLogs(Construct):
     def __init__(self, scope: Construct, construct_id: str, *, days: int, removal_policy: RemovalPolicy) -> None:
         super().__init__(scope, construct_id)
         if days < 1:
-            raise UserError(
+            raise PropertyError(
                 f"access logs cannot be kept for {days} days", "say 1 or more, or switch them off with access_logs=False"
             )
         self.bucket = s3.Bucket(

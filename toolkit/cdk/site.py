@@ -28,7 +28,7 @@ class StaticSite(Construct):
     web_acl_arn: a WAFv2 web ACL with the scope CLOUDFRONT.
     comment: shown in the CloudFront console, at most 128 characters.
 
-    UserError for values that do not fit. Two sites may stand in one stack, and nothing is looked up: synth works offline.
+    PropertyError for values that do not fit. Two sites may stand in one stack, and nothing is looked up: synth works offline.
     """
 
     def __init__(

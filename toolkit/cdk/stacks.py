@@ -10,10 +10,10 @@ from aws_cdk import aws_cloudfront as cloudfront
 from constructs import Construct
 
 from toolkit.cdk.domains import CERTIFICATE_PATTERN, EDGE_REGION, SiteCertificate
+from toolkit.cdk.errors import PropertyError
 from toolkit.cdk.logs import DEFAULT_DAYS
 from toolkit.cdk.site import StaticSite
 from toolkit.cdk.stages import Stage
-from toolkit.errors import UserError
 
 CERTIFICATE_PARAMETER = "CertificateArn"
 PRICE_CLASSES = {
@@ -49,7 +49,7 @@ def certificate_stack_name(site: str) -> str:
 
 
 def build(app: App, hosting: Hosting) -> None:
-    """Add a site's stacks to `app`. UserError for values that do not fit."""
+    """Add a site's stacks to `app`. PropertyError for values that do not fit."""
     certificate = None
     if hosting.hosts and hosting.certificate_arn is None:
         certificate = CertificateStack(app, certificate_stack_name(hosting.site), hosting=hosting)
@@ -125,5 +125,5 @@ class SiteStack(Stack):
 
 def _price_class(name: str) -> cloudfront.PriceClass:
     if name not in PRICE_CLASSES:
-        raise UserError(f"{name!r} is not a price class", f"choose one of: {', '.join(PRICE_CLASSES)}")
+        raise PropertyError(f"{name!r} is not a price class", f"choose one of: {', '.join(PRICE_CLASSES)}")
     return PRICE_CLASSES[name]

@@ -6,14 +6,14 @@ from typing import Literal, get_args
 
 from aws_cdk import RemovalPolicy
 
-from toolkit.errors import UserError
+from toolkit.cdk.errors import PropertyError
 
 Stage = Literal["production", "development"]
 STAGES: tuple[Stage, ...] = get_args(Stage)
 
 
 def removal_policy(stage: str) -> RemovalPolicy:
-    """Of buckets and stores: those of production outlive their stack. UserError for a stage that is not one of STAGES."""
+    """Of buckets and stores: those of production outlive their stack. PropertyError for a stage that is not one of STAGES."""
     if stage not in STAGES:
-        raise UserError(f"{stage!r} is not a stage", f"choose one of: {', '.join(STAGES)}")
+        raise PropertyError(f"{stage!r} is not a stage", f"choose one of: {', '.join(STAGES)}")
     return RemovalPolicy.RETAIN if stage == "production" else RemovalPolicy.DESTROY

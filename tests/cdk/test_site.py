@@ -1,0 +1,69 @@
+"""`StaticSite` as a whole: what stays when a stack goes, names that must never change, two sites side by side."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+from tests.cdk.templates import Template
+
+STATEFUL = ("AWS::S3::Bucket", "AWS::CloudFront::KeyValueStore", "AWS::CloudFront::Distribution")
+
+
+def test_logical_ids_of_what_holds_data_never_change(plain: Template) -> None:
+    """Another id is another resource: CloudFormation would make an empty one and let go of the one with the data."""
+    assert {name for kind in STATEFUL for name in plain.ids(kind)} == {
+        "SiteStorageBucket5BDB9672",
+        "SiteLogsBucketEB9B49C8",
+        "SiteRoutingStore817D757E",
+        "SiteDeliveryDistributionB790E957",
+    }
+
+
+@pytest.mark.parametrize(("name", "policy"), [("plain", "Retain"), ("hosts", "Retain"), ("bare", "Delete")])
+def test_data_outlives_the_stack_in_production(templates: dict[str, Template], name: str, policy: str) -> None:
+    template = templates[name]
+    for logical_id in [it for kind in STATEFUL[:2] for it in template.ids(kind)]:
+        resource = template.body["Resources"][logical_id]
+        assert (resource["DeletionPolicy"], resource["UpdateReplacePolicy"]) == (policy, policy)
+
+
+def test_nothing_empties_a_bucket_behind_our_back(templates: dict[str, Template]) -> None:
+    kinds = {it["Type"] for template in templates.values() for it in template.body["Resources"].values()}
+    assert not [kind for kind in kinds if kind.startswith("Custom::") or "Lambda" in kind or "IAM" in kind]
+
+
+def test_a_stack_of_one_site_says_where_everything_is(plain: Template) -> None:
+    found = {name: it["Value"] for name, it in plain.body["Outputs"].items()}
+    assert found == {
+        "Bucket": {"Ref": "SiteStorageBucket5BDB9672"},
+        "KeyValueStoreArn": {"Fn::GetAtt": ["SiteRoutingStore817D757E", "Arn"]},
+        "DistributionId": {"Ref": "SiteDeliveryDistributionB790E957"},
+        "DomainName": {"Fn::GetAtt": ["SiteDeliveryDistributionB790E957", "DomainName"]},
+    }
+
+
+def test_two_sites_in_one_stack_share_nothing(templates: dict[str, Template]) -> None:
+    pair = templates["pair"]
+    for kind in (*STATEFUL, "AWS::CloudFront::Function", "AWS::CloudFront::CachePolicy", "AWS::S3::BucketPolicy"):
+        ids = pair.ids(kind)
+        assert len([it for it in ids if it.startswith("One")]) == len([it for it in ids if it.startswith("Two")]) == len(ids) / 2
+    assert len(pair.body["Outputs"]) == 8
+    for one, other in (("One", "Two"), ("Two", "One")):
+        own = {name: it for name, it in pair.body["Resources"].items() if name.startswith(one)}
+        assert f'"{other}' not in str(own).replace("'", '"')
+
+
+def test_constructs_are_loaded_when_they_are_asked_for() -> None:
+    code = "import sys, toolkit, toolkit.cdk; print(*[name for name in ('aws_cdk', 'jsii', 'constructs') if name in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout.split(), done.stderr) == (0, [], "")
+
+
+def test_a_name_that_is_not_there_is_an_attribute_error() -> None:
+    import toolkit.cdk
+
+    with pytest.raises(AttributeError, match="StaticSites"):
+        toolkit.cdk.StaticSites  # noqa: B018
