@@ -338,6 +338,32 @@ def test_a_quick_series_falls_back_to_the_last_that_has_spread(world: World) -> 
     assert spread(world) == table(world, last.version)
 
 
+def test_a_series_without_end_falls_back_to_what_served_a_minute_ago(world: World) -> None:
+    """Else an edge that lacks a part of the newest table would answer with a version from before the series, hours old by then."""
+    served = [world.deploy(page("one")).version]
+    world.clock.now += 1000
+    for number in range(6):
+        served.append(world.deploy(page(f"then {number}")).version)
+        assert spread(world) == table(world, served[-3 if number > 1 else 0]), number
+        world.clock.now += 35
+    world.check()
+
+
+def test_a_table_that_was_dropped_is_nothing_to_fall_back_to(world: World) -> None:
+    first = world.deploy(page("one"))
+    world.clock.now += 4000
+    second = world.deploy(page("two"))
+    world.clock.now += 61
+    world.rollback(first.version)
+    tables.forget(world.routes, SITE, [first.version])
+    world.clock.now += 45
+    world.deploy(page("three"))
+    assert spread(world) == table(world, second.version)
+    world.clock.now += 20
+    world.deploy(page("four"))
+    assert spread(world) == table(world, second.version)
+
+
 def test_a_rollback_to_what_has_spread_needs_nothing_to_fall_back_to(world: World) -> None:
     first = world.deploy(page("one"))
     world.clock.now += 1000

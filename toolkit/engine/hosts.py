@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
 
-from toolkit.engine import gates, layout, pointers
+from toolkit.engine import gates, layout, pointers, tables
 from toolkit.engine.errors import UserError
 from toolkit.engine.model import Manifest, Release
 from toolkit.engine.ports import RouteStore
@@ -26,12 +26,14 @@ class Side:
     table: str
 
 
-def values(routes: RouteStore, record: Release, before: Release | None, sides: Sequence[Side], now: float) -> dict[str, str]:
+def values(
+    routes: RouteStore, record: Release, before: Release | None, earlier: Iterable[Release], sides: Sequence[Side], now: float
+) -> dict[str, str]:
     """Keys and values of all of a record's hosts; `sides` are its version and, if there is one, its canary.
 
-    UserError when a host belongs to another site.
+    `earlier` are the releases before `before`, newest first, read as they are needed. UserError when a host belongs to another site.
     """
-    spread, access = _spread_table(routes, before, now), gates.read(routes.get, record.site, record.channel)
+    spread, access = _spread_table(routes, before, earlier, now), gates.read(routes.get, record.site, record.channel)
     puts = {}
     for host in record.hosts:
         key = layout.host_key(host)
@@ -64,18 +66,22 @@ def left(routes: RouteStore, before: Release | None, record: Release) -> list[st
     return [key for key in keys if pointers.owner(routes.get(key)) == record.site]
 
 
-def _spread_table(routes: RouteStore, before: Release | None, now: float) -> str:
-    """The table that every edge has for certain: the one that served before, unless that too is only seconds old.
+def _spread_table(routes: RouteStore, before: Release | None, earlier: Iterable[Release], now: float) -> str:
+    """The table that every edge has for certain: that of the version which served SPREAD_SECONDS ago.
 
-    During a canary it is the stable side's: it served before the canary did.
+    Where that is gone, or nothing served then, it is the one that the last release named as such. During a canary it is the stable
+    side's: it served before the canary did.
     """
     if before is None or not before.version or not before.hosts:
         return ""
     found = pointers.read(routes.get(layout.host_key(before.hosts[0])))
     if not found:
         return ""
-    settled = now - before.at > SPREAD_SECONDS or found[0].previous == pointers.NONE
-    return found[0].table if settled else found[0].previous
+    if now - before.at > SPREAD_SECONDS or found[0].previous == pointers.NONE:
+        return found[0].table
+    settled = next((entry for entry in earlier if now - entry.at > SPREAD_SECONDS), None)
+    record = tables.read_record(routes, settled.site, settled.version) if settled and settled.version else None
+    return str(record["ref"]) if record and now - record["written"] > SPREAD_SECONDS else found[0].previous
 
 
 def _check_owner(value: str | None, site: str, host: str) -> None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import time
 import uuid
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from itertools import islice
 
@@ -45,6 +46,8 @@ class Request:
 
 
 Decide = Callable[[Release | None], Request]
+# How many releases are looked through for the one that served a minute ago.
+_EARLIER = 20
 
 
 def load_manifest(objects: ObjectStore, site: str, version: str) -> Manifest:
@@ -120,7 +123,7 @@ def change(
             # has changed it, so that the next attempt flips to it.
             shown = [manifest(version) for version in (record.version, record.canary) if version]
             sides = [hosts.Side(one, tables.ensure(routes, one, sleep, clock=clock)) for one in shown]
-            return hosts.values(routes, record, before, sides, clock())
+            return hosts.values(routes, record, before, _earlier(objects, before), sides, clock())
 
         return _flip(objects, routes, site, channel, token, settle, values, clock, sleep)
 
@@ -246,6 +249,15 @@ def _forgotten(routes: RouteStore, record: Release) -> list[str]:
 def _write_ledger(objects: ObjectStore, record: Release) -> None:
     key = layout.ledger(record.site, record.channel, record.number)
     objects.put(key, record.to_json().encode(), {"content-type": "application/json"}, if_absent=True)
+
+
+def _earlier(objects: ObjectStore, record: Release | None) -> Iterator[Release]:
+    """The few releases before this one, newest first, read as they are asked for and without a listing."""
+    if record is None:
+        return
+    for number in range(record.number - 1, max(0, record.number - 1 - _EARLIER), -1):
+        with suppress(NotFound):
+            yield Release.from_json(objects.get(layout.ledger(record.site, record.channel, number))[1])
 
 
 def entries(objects: ObjectStore, site: str, channel: str) -> Iterator[Release]:
