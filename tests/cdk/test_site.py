@@ -4,11 +4,23 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
 from tests.cdk.templates import Template
 
+# Those of the CDK's switches that change what our kinds of resources become; somebody's own app may have them on or off.
+FLAGS = (
+    "@aws-cdk/aws-cloudfront:defaultFunctionRuntimeV2_0",
+    "@aws-cdk/aws-cloudfront:defaultSecurityPolicyTLSv1.2_2021",
+    "@aws-cdk/aws-cloudfront:defaultViewerProtocolPolicyRedirectToHttps",
+    "@aws-cdk/aws-route53-patters:useCertificate",
+    "@aws-cdk/aws-s3:createDefaultLoggingPolicy",
+    "@aws-cdk/aws-s3:publicAccessBlockedByDefault",
+    "@aws-cdk/aws-s3:serverAccessLogsUseBucketPolicy",
+    "@aws-cdk/core:enablePartitionLiterals",
+)
 STATEFUL = ("AWS::S3::Bucket", "AWS::CloudFront::KeyValueStore", "AWS::CloudFront::Distribution")
 
 
@@ -54,6 +66,17 @@ def test_two_sites_in_one_stack_share_nothing(templates: dict[str, Template]) ->
     for one, other in (("One", "Two"), ("Two", "One")):
         own = {name: it for name, it in pair.body["Resources"].items() if name.startswith(one)}
         assert f'"{other}' not in str(own).replace("'", '"')
+
+
+def test_an_app_s_feature_flags_change_nothing(templates: dict[str, Template], tmp_path: Path) -> None:
+    from aws_cdk import App
+
+    from toolkit.cdk.stacks import Hosting, build
+
+    app = App(outdir=str(tmp_path), analytics_reporting=False, context=dict.fromkeys(FLAGS, True))
+    build(app, Hosting(site="plain"))
+    app.synth()
+    assert Template.read(tmp_path / "toolkit-site-plain.template.json").body == templates["plain"].body
 
 
 def test_constructs_are_loaded_when_they_are_asked_for() -> None:

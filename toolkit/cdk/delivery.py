@@ -129,6 +129,8 @@ class SiteDelivery(Construct):
         )
 
     def _origin_request_policy(self) -> cloudfront.OriginRequestPolicy:
+        """A query must not reach S3: a signed request may choose its answer's content type there, and the edge would keep that for
+        everybody (docs.aws.amazon.com/AmazonS3/latest/API/API_GetObject.html, "Overriding response header values")."""
         return cloudfront.OriginRequestPolicy(
             self,
             "Ask",
