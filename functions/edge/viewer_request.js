@@ -97,8 +97,8 @@ async function pooled(table, ref) {
 function answer(status, reason, headers) {
   headers['cache-control'] = { value: 'no-store' };
   headers['x-content-type-options'] = { value: 'nosniff' };
-  headers['content-type'] = { value: 'text/plain; charset=utf-8' };
-  return { statusCode: status, statusDescription: reason, headers: headers, body: { encoding: 'text', data: status + ' ' + reason + '\n' } };
+  headers['content-type'] = { value: 'text/plain' };
+  return { statusCode: status, headers: headers, body: { encoding: 'text', data: status + ' ' + reason + '\n' } };
 }
 
 function unready(seconds) {
@@ -281,7 +281,7 @@ async function follow(at, said) {
   let record = await fileAt(at, at.path);
   if (record && /c/i.test(record[0])) {
     const path = respelled(record.slice(1), at.path);
-    if (kind === 'V') return redirect(record.slice(1, 4), encoded(path), at);
+    if (kind === 'V' && encoded(path) !== at.url) return redirect(record.slice(1, 4), encoded(path), at);
     record = await fileAt(at, path);
   }
   if (record === null) return unready();
@@ -321,7 +321,7 @@ function gate(at, kind, value) {
   let differs = kind !== 'p' || given.length - parts[1].length;
   for (let i = 0; i < given.length; i++) differs |= given.charCodeAt(i) ^ parts[1].charCodeAt(i);
   delete at.ask.headers.authorization;
-  return differs ? answer(401, 'Unauthorized', { 'www-authenticate': { value: 'Basic realm="preview", charset="UTF-8"' } }) : null;
+  return differs ? answer(401, 'Unauthorized', { 'www-authenticate': { value: 'Basic realm="preview"' } }) : null;
 }
 
 // --- canary

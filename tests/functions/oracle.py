@@ -43,7 +43,7 @@ def answer(manifest: Manifest, asked: Request) -> Answer:
         target = _filled(rule.target, captured)
         if not rule.is_redirect:
             # A rewrite to nothing shows the site's own page, not that of a folder.
-            return _rewritten(manifest, addresses, rule, target) or _missing(manifest)
+            return _rewritten(manifest, addresses, rule, target, asked) or _missing(manifest)
         used = {name for name, value in rule.query if value == "{}"}
         if used or (re.split("[?#]", target)[0] or "/") != url:
             return Answer(rule.status, location=_with_query(target, asked.query, used))
@@ -94,10 +94,16 @@ def _with_query(target: str, query: Mapping[str, str], used: set[str]) -> str:
     return f"{path}?{'&'.join(pairs)}{mark}{fragment}"
 
 
-def _rewritten(manifest: Manifest, addresses: Mapping[str, slashes.Answer], rule: Rule, target: str) -> Answer | None:
+def _rewritten(
+    manifest: Manifest, addresses: Mapping[str, slashes.Answer], rule: Rule, target: str, asked: Request
+) -> Answer | None:
     file = _landing(addresses, unquote(target.split("?")[0]))
     if not file:
         return None
+    there = addresses[unquote(target.split("?")[0])]
+    respells = manifest.settings.dialect == "cloudflare" and rule.status == 200 and isinstance(there, slashes.Move)
+    if respells and uris.canonical_of(there.address) != uris.canonical(asked.uri):
+        return Answer(there.status, location=_with_query(uris.canonical_of(there.address), asked.query, set()))
     if rule.status != 200:
         return Answer(rule.status, blob=manifest.error_pages[f"{rule.status}{file}"].blob)
     if "{" in rule.target and f"404{file}" in manifest.error_pages and file.endswith("/404.html"):

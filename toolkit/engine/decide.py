@@ -108,14 +108,11 @@ class _Decider:
                 answers[path] = decided
             elif path in self.manifest.carried and path in self.exact:
                 answers[path] = Decided(f"F{self.manifest.carried[path].blob}")
-        if any(self._is_made(rule) for rule in self.rules):
+        folders = patterns.by_folder(self._entries())
+        lists = (*folders.values(), *(answer.rules for answer in answers.values()))
+        if any(entry.outcome[0] in "WV" for entries in lists for entry in entries):
             answers.update(self._files(base, answers))
-        return Decisions(answers, patterns.by_folder(self._entries()))
-
-    @staticmethod
-    def _is_made(rule: Rule) -> bool:
-        """Whether it is a rewrite to a path that its captures make."""
-        return rule.status == 200 and rule.target.startswith("/") and "{" in rule.target
+        return Decisions(answers, folders)
 
     @staticmethod
     def _files(base: Mapping[str, str], answers: Mapping[str, Decided]) -> dict[str, Decided]:
@@ -214,8 +211,9 @@ class _Decider:
         if "{" in rule.target:
             return f"{'V' if respells else 'W'}{rule.target}"
         there = self.addresses.get(uris.decoded(rule.target)) if rule.status == 200 and respells else None
-        if isinstance(there, slashes.Move):
-            return f"R{there.status} {uris.canonical_of(there.address)}"
+        if isinstance(there, slashes.Move) and there.address not in rule.paths:
+            # A pattern may cover the page itself: then only the edge knows whether the visitor is there.
+            return f"V{rule.target}" if rule.pattern else f"R{there.status} {uris.canonical_of(there.address)}"
         file = file_for(self.addresses, rule.target)
         if rule.status == 200:
             return f"F{self.manifest.assets[file].blob}" if file else "N"
