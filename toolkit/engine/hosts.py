@@ -31,7 +31,7 @@ def values(
 ) -> dict[str, str]:
     """Keys and values of all of a record's hosts; `sides` are its version and, if there is one, its canary.
 
-    `earlier` are the releases before `before`, newest first, read as they are needed. UserError when a host belongs to another site.
+    `earlier` are the releases before `before`, newest first, read as needed. UserError when a host belongs to another site.
     """
     spread, access = _spread_table(routes, before, earlier, now), gates.read(routes.get, record.site, record.channel)
     puts = {}
