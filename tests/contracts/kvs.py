@@ -71,23 +71,33 @@ class FakeKeyValueStore:
         self._lock = threading.Lock()
 
     def attach(self, session: Any) -> None:
-        session.events.register_first("before-send.cloudfront-keyvaluestore.*", self._send)
+        session.events.register_first("before-send.cloudfront-keyvaluestore.*", self.send)
 
     def fail(self, operation: str, fault: str, times: int = 1) -> None:
         """Let the next calls of an operation end in an error of the service, or "unsent", "timeout" (neither did anything), "lost"
         or "done, then InternalServerException" (both did)."""
         self._faults += [(operation, fault)] * times
 
+    def heal(self) -> None:
+        """Forget the faults that have not come yet."""
+        self._faults.clear()
+
     @property
     def tag(self) -> str:
         return f"KV{hashlib.md5(str(self._updates).encode()).hexdigest()[:11].upper()}"
+
+    @property
+    def changed(self) -> float:
+        """The moment of the last update, by the store's clock."""
+        return max((changes[-1][0] for changes in self._changes.values()), default=float("-inf"))
 
     def values(self, key: str, since: float) -> list[tuple[float, str | None]]:
         """What the key held at `since`, and each value that it was given later, with the moments; oldest first."""
         changes = [(float("-inf"), None), *self._changes.get(key, ())]
         return [one for one, following in pairwise([*changes, (float("inf"), None)]) if following[0] > since]
 
-    def _send(self, request: Any, event_name: str, **_: object) -> AWSResponse:
+    def send(self, request: Any, event_name: str, **_: object) -> AWSResponse:
+        """The answer to a request that botocore is about to send."""
         operation = event_name.rpartition(".")[2]
         self.calls.append(operation)
         self.before(operation)
