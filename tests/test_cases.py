@@ -155,6 +155,13 @@ def test_a_row_that_does_not_hold(tmp_path: Path, changes: Raw) -> None:
         {"kind": "trailing", "policy": "cloudflare:none", "rules": '{"not_found_handling": "single-page-application"}'},
         {"request": {"path": "/old", "query": "", "headers": {}, "cookies": {}}},
         {"dialect": "netlfy", "basis": "doc (ran differs)"},
+        {"rules": ["/old /new"]},
+        {"files": [1, 2]},
+        {"files": ["/index.html", "/../../outside.html"]},
+        {"request": {"path": "/old", "headers": ["x"]}},
+        {"request": {"path": "\ud800"}},
+        {"expect": {"location_not_matching": "("}},
+        {"expect": None},
     ],
 )
 def test_what_is_not_understood_fails(tmp_path: Path, changes: Raw) -> None:

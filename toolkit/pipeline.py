@@ -171,7 +171,7 @@ def report(prepared: Prepared, done: Release, target: Target, console: Console, 
     )
     console.say(
         f"routes: {table.routes:,}, {table.bytes:,} bytes; a page takes {cost.page_reads} reads, the worst case {cost.reads} "
-        f"(about {cost.kilo_instructions},000 instructions)"
+        f"(about {cost.kilo_instructions:,},000 instructions)"
     )
     verb = "would serve" if dry_run else "serves"
     console.say(f"{console.style(done.channel, 'bold')} {verb} {console.style(done.version, 'green')} (release {done.number})")

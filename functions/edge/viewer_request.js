@@ -96,7 +96,6 @@ async function pooled(table, ref) {
 // --- answers
 function answer(status, reason, headers) {
   headers['cache-control'] = { value: 'no-store' };
-  headers['x-content-type-options'] = { value: 'nosniff' };
   headers['content-type'] = { value: 'text/plain' };
   return { statusCode: status, headers: headers, body: { encoding: 'text', data: status + ' ' + reason + '\n' } };
 }
@@ -106,7 +105,7 @@ function unready(seconds) {
 }
 
 function header(at, name) {
-  return at.ask.headers[name] ? at.ask.headers[name].value : '';
+  return (at.ask.headers[name] || { value: '' }).value;
 }
 
 // What a URL may carry: one spelling for every way to encode a path. Throws where the encoding is not UTF-8.
@@ -115,7 +114,7 @@ function encoded(path) {
 }
 
 function canonical(path) {
-  if (path.indexOf('%') < 0) return encodeURI(path);
+  if (path.indexOf('%') < 0) return encoded(path);
   const decode = (part) => encoded(decodeURIComponent(part));
   return path.split(/%2f/i).map(decode).join('%2F');
 }
@@ -196,8 +195,12 @@ function holds(at, when, found) {
     (when.h || []).every((pair) => pair[1].indexOf(header(at, pair[0]).toLowerCase()) >= 0) &&
     (when.q || []).every((pair) => {
       const given = at.ask.querystring[pair[0]];
-      const value = given && canonical(given.value);
-      return pair[1] === '{}' ? given && found.push(value) : pair[1] === value;
+      try {
+        const value = canonical(given.value);
+        return pair[1] === '{}' ? found.push(value) : pair[1] === value;
+      } catch (e) {
+        return false;
+      }
     })
   );
 }
@@ -209,12 +212,12 @@ function outcome(at, rule) {
   const url = rule[7] === '/' && at.url.endsWith('/') ? at.url.slice(0, -1) : at.url;
   const end = url.length - rule[1].length;
   if (end < rule[0].length || !url.endsWith(rule[1])) return null;
-  const middle = url.slice(rule[0].length, end);
+  const mid = url.slice(rule[0].length, end);
   // Most patterns end in a splat or have one placeholder: compiling an expression for them would cost more than all the rest.
-  let found = ['', middle];
+  let found = ['', mid];
   if (rule[2] === '-') found = [''];
-  else if (rule[2] === '([^/]+)') found = middle && middle.indexOf('/') < 0 ? found : null;
-  else if (rule[2] !== '(.*)') found = new RegExp('^(?:' + rule[2] + ')$', rule[7] === 'i' ? 'i' : '').exec(middle);
+  else if (rule[2] === '([^/]+)') found = mid && mid.indexOf('/') < 0 ? found : null;
+  else if (rule[2] !== '(.*)') found = new RegExp('^(?:' + rule[2] + ')$', rule[7] === 'i' ? 'i' : '').exec(mid);
   const when = rule[6] ? JSON.parse(rule[6]) : {};
   if (!found || (rule[6] && !holds(at, when, found))) return null;
   const used = (when.q || []).map((pair) => (pair[1] === '{}' ? pair[0] : ''));
@@ -224,8 +227,10 @@ function outcome(at, rule) {
     // `//` at the beginning would be another host; further on it is what an empty capture leaves.
     if (text[5] === '/') text = text.replace(/\/[^?# ]*/, (path) => path.replace(/\/+/g, '/'));
     // A rule that leads to where the visitor is would lead there for ever.
-    const here = text.slice(5).replace(/^https?:\/\/([^\/ ]*)/, (all, host) => (host === header(at, 'host') ? '' : all));
-    if (!used.join('') && (here.split(/[?# ]/)[0] || '/') === at.url) return null;
+    const own = (header(at, 'cloudfront-forwarded-proto') || 'https') + '://' + header(at, 'host');
+    const here = text.slice(5).replace(own, '').split(/[?# ]/)[0] || '/';
+    // Unless it takes a part of the query away.
+    if (here === at.url && !used.some((name) => name && text.indexOf(name + '=') < 0)) return null;
   }
   return [text, used, rule];
 }
@@ -246,10 +251,10 @@ function first(at, text, said) {
 
 // The first of the site's patterns that holds. They lie by the folder that all of their paths are in; `at.depths` says how deep.
 async function pattern(at) {
-  const folders = at.url.split('/');
+  const dirs = at.url.split('/');
   let said = null;
-  for (let i = 0; i < at.depths.length && folders.length > +at.depths[i] + 1; i++) {
-    const record = await lookup(at.table, '*' + folders.slice(0, +at.depths[i] + 1).join('/') + '/');
+  for (let i = 0; i < at.depths.length && dirs.length > +at.depths[i] + 1; i++) {
+    const record = await lookup(at.table, '*' + dirs.slice(0, +at.depths[i] + 1).join('/') + '/');
     const text = record && (await pooled(at.table, record.slice(1)));
     if (record === null || text === '' && record) return [''];
     if (text) said = first(at, text, said);
@@ -270,7 +275,8 @@ async function follow(at, said) {
     const target = text.slice(4).split(' ')[0];
     return extended(redirect(text.slice(0, 3), target, at, said[1]), text.slice(5 + target.length));
   }
-  if (kind === 'P') return proxied(at, text, said[1]);
+  // An origin that resolves dots would serve from outside of what the rule names.
+  if (kind === 'P') return /(\/|%2f)\.\.?(\/|%2f|$)/i.test(text) ? missing(at) : proxied(at, text, said[1]);
   if (kind === 'N') return extended(missing(at), text.slice(1));
   if (kind !== 'W' && kind !== 'V') {
     const reply = await settle(at, said[0]);

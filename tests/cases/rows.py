@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import product
@@ -74,6 +75,8 @@ class Row:
     request: Mapping[str, Any]
     expect: Mapping[str, Any]
     basis: str
+    # Why the row is not in the format, "" when it is.
+    odd: str = ""
 
     @property
     def is_disputed(self) -> bool:
@@ -107,6 +110,8 @@ class Row:
 
     def unknown(self) -> list[str]:
         """What cannot be asked of any site, in words; expectations are the business of `judge`."""
+        if self.odd:
+            return [self.odd]
         found = [f"{name!r} in the request" for name in sorted(set(self.request) - REQUESTED)]
         dialects = (*SPOKEN, *ONLY_POLICIES) if self.kind == "trailing" else (*SPOKEN, *NOT_SPOKEN)
         if self.kind not in KINDS:
@@ -135,29 +140,49 @@ class Row:
 
 
 def load(path: Path) -> list[Row]:
-    """ValueError, with the row's id where there is one, when the file is not a list of rows."""
+    """The rows, also those that are not in the format (`odd`). ValueError when the file is not a list."""
     rows = json.loads(path.read_text(encoding="utf-8"))
     if not isinstance(rows, list):
         raise ValueError("it is not a list of rows")
     return [_row(row) for row in rows]
 
 
+def _check(row: Mapping[str, Any]) -> None:
+    """ValueError when a field has not the type that it should have, or a file would lie outside of its folder."""
+    request = row["request"]
+    headers = request.get("headers") or {}
+    texts = [row["id"], row["kind"], row["dialect"], row["rules"] or "", request["path"], request.get("query") or "", *row["files"]]
+    texts += [*headers, *headers.values()] if isinstance(headers, Mapping) else [None]
+    if not isinstance(row["files"], list) or not isinstance(row["expect"], Mapping):
+        raise ValueError("`files` is no list, or `expect` no object")
+    for text in texts:
+        if not isinstance(text, str):
+            raise ValueError(f"{text!r} is no text")
+        text.encode()
+    for file in row["files"]:
+        if not file.startswith("/") or {"", ".", ".."} & set(file[1:].split("/")) or "\0" in file:
+            raise ValueError(f"the file {file!r} is no path below a folder")
+    re.compile(str(row["expect"].get("location_not_matching", "")))
+
+
 def _row(row: Mapping[str, Any]) -> Row:
     try:
+        _check(row)
         return Row(
             id=row["id"],
             kind=row["kind"],
             dialect=row["dialect"],
             policy=row.get("policy", ""),
             files=tuple(row["files"]),
-            rules=row["rules"],
-            request={"query": "", "headers": {}, **row["request"], "path": row["request"]["path"]},
+            rules=row["rules"] or "",
+            request={**row["request"], "query": row["request"].get("query") or "", "headers": row["request"].get("headers") or {}},
             expect=row["expect"],
             basis=row.get("basis", ""),
         )
-    except (KeyError, TypeError) as error:
-        name = row.get("id", "a row") if isinstance(row, Mapping) else "a row"
-        raise ValueError(f"{name} is not in the format of README.md: {error!r}") from error
+    except (KeyError, TypeError, AttributeError, ValueError, re.error) as error:
+        # One row that is not in the format says nothing of the others.
+        name = str(row.get("id", "?")) if isinstance(row, Mapping) else "?"
+        return Row(name, "", "", "", (), "", {"path": "/", "query": "", "headers": {}}, {}, "", odd=f"{error}")
 
 
 def on_disk(files: tuple[str, ...], requested: str) -> tuple[str, ...]:

@@ -69,7 +69,7 @@ REDIRECTS = "\n".join(
         "/inside/* /pages/:splat 200",
         "/inside-one /about 200",
         "/api/* https://api.example.net/v1/:splat 200",
-        "/fixed-api http://api.example.net:8080/fixed?x=1 200!",
+        "/fixed-api http://api.example.net:8080/fixed 200!",
         "/docs/* /docs/:splat.html 302 Language=de",
         *[f"/many/{'deep/' * (number % 3)}{number}/* /pages/{number}/:splat" for number in range(40)],
     ]

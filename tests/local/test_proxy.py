@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -24,6 +25,7 @@ class Api(BaseHTTPRequestHandler):
         self.send_response(404 if "gone" in self.path else 201)
         self.send_header("content-type", "text/plain")
         self.send_header("cache-control", "no-store")
+        self.send_header("x-cookie", self.headers.get("cookie", ""))
         self.send_header("connection", "close")
         self.send_header("set-cookie", "a=1; Path=/; HttpOnly")
         self.send_header("set-cookie", "b=2")
@@ -46,11 +48,18 @@ def api() -> Iterator[int]:
     server.shutdown()
 
 
+def closed_port() -> int:
+    """A port that nobody listens on: it was free a moment ago."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
 @pytest.fixture(scope="module")
 def client(api: int, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Client]:
     root, folder = tmp_path_factory.mktemp("root"), tmp_path_factory.mktemp("site")
     (folder / "index.html").write_text("home")
-    rules = (f"/api/* http://127.0.0.1:{api}/v2/:splat 200", "/dead/* http://127.0.0.1:1/:splat 200")
+    rules = (f"/api/* http://127.0.0.1:{api}/v2/:splat 200", f"/dead/* http://127.0.0.1:{closed_port()}/:splat 200")
     (folder / "_redirects").write_text("\n".join(rules))
     objects, routes = FolderObjects(root), FileRoutes(root / "routes.db")
     source = Source("folder", 1.0)
@@ -81,3 +90,7 @@ def test_every_method_is_for_the_origin_to_answer(client: Client, method: str) -
 def test_an_origin_that_is_not_there_is_a_bad_gateway(client: Client) -> None:
     assert client.get("/dead/x").status == 502
     assert client.get("/").body == b"home"
+
+
+def test_cookies_reach_the_origin(client: Client) -> None:
+    assert client.get("/api/echo", {"Cookie": "sid=1; theme=dark"}).headers["x-cookie"] == "sid=1; theme=dark"

@@ -9,6 +9,7 @@ toolkit explain --all                       every rule of the live version that 
 from __future__ import annotations
 
 import argparse
+import re
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
@@ -48,9 +49,9 @@ def run(args: argparse.Namespace, console: Console) -> int:
     if url.startswith("/"):
         url = f"http://{channels.hosts(common.site_of(args), channels.LIVE, target.domain)[0]}{url}"
     parts = urlsplit(url if "://" in url else f"http://{url}")
-    if not parts.hostname:
+    if not parts.hostname or re.search(r"[\s\x00-\x1f]", url):
         raise UserError(f"{args.url!r} is no URL", "give one such as http://blog.localhost:8080/about, or a path")
-    headers = dict(_header(text) for text in args.header)
+    headers = {"cloudfront-forwarded-proto": parts.scheme, **dict(_header(text) for text in args.header)}
     found = explain(target, parts.hostname, parts.path or "/", parts.query, args.method.upper(), headers)
     console.result(found)
     _print(found, console)
@@ -84,7 +85,7 @@ def explain_all(target: Target, site: str, console: Console) -> int:
     console.say(f"{site} {manifest.version}: {rules} rules, {len(found)} of them can never answer")
     console.say(
         f"{table.routes:,} routes take {table.bytes:,} bytes of the route store; a page {table.cost.page_reads} reads, "
-        f"the worst case {table.cost.reads} (about {table.cost.kilo_instructions},000 instructions)"
+        f"the worst case {table.cost.reads} (about {table.cost.kilo_instructions:,},000 instructions)"
     )
     return 0
 
@@ -101,7 +102,12 @@ def explain(target: Target, host: str, path: str, query: str, method: str, heade
         return target.edge(routes).request({**request, "method": "GET"})
 
     whose, gate = _whose(target, host, ask)
-    found: dict[str, Any] = {"url": f"{target.url(host).rstrip('/')}{path}", "method": method, "reads": reads, **whose}
+    found: dict[str, Any] = {
+        "url": f"{target.url(host).rstrip('/')}{path}{query and '?'}{query}",
+        "method": method,
+        "reads": reads,
+        **whose,
+    }
     if "statusCode" in answer:
         headers = {name: value["value"] for name, value in answer.get("headers", {}).items()}
         found |= {"status": answer["statusCode"], "headers": headers, "blob": None, "cache_key": None}
@@ -115,7 +121,7 @@ def explain(target: Target, host: str, path: str, query: str, method: str, heade
 
 def _header(text: str) -> tuple[str, str]:
     name, colon, value = text.partition(":")
-    if not colon or not name.strip():
+    if not colon or not name.strip() or re.search(r"[\r\n\0]", text):
         raise UserError(f"{text!r} is no header", "write it as NAME: VALUE")
     return name.strip().lower(), value.strip()
 

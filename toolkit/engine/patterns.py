@@ -126,7 +126,7 @@ def by_folder(entries: Iterable[Entry]) -> dict[str, list[Entry]]:
 def of_fallbacks(fallbacks: Iterable[Fallback], start: int, outcome: Callable[[Fallback], str]) -> list[Entry]:
     """The pages for what is missing, tried after every rule."""
     return [
-        Entry(start + number, one.pattern, one.prefix, True, outcome(one), flags="i" if one.ignore_case else "")
+        Entry(start + number, one.pattern, one.prefix, False, outcome(one), flags="i" if one.ignore_case else "")
         for number, one in enumerate(fallbacks)
     ]
 

@@ -159,7 +159,9 @@ def _forward(value: object, given: Mapping[str, Any]) -> Forward:
     _check_read_only(headers, given["headers"], _READ_ONLY_REQUEST)
     if "origin" not in value:
         return Forward(uri, dict(lines))
-    return Forward(uri, dict(lines), _query(value.get("querystring")), _elsewhere(value["origin"]))
+    cookies = "; ".join(f"{name}={item.get('value')}" for name, field in value.get("cookies", {}).items() for item in _items(field))
+    passed_on = {**dict(lines), "cookie": cookies} if cookies else dict(lines)
+    return Forward(uri, passed_on, _query(value.get("querystring")), _elsewhere(value["origin"]))
 
 
 def _query(fields: object) -> str:

@@ -83,8 +83,20 @@ def _rule(number: int, text: str, words: Sequence[str]) -> tuple[Rule, bool]:
     if len(conditions) < len(pairs):
         return Rule(number, text, 404, "", force=True, query=query, **place, **_conditions(conditions)), True
     status, force = _status(last)
+    _check_proxy(target, status)
     target = _target(target or _itself(origin, status), status, [*names, *more])
     return Rule(number, text, status, target, force=force, query=query, **place, **_conditions(conditions)), False
+
+
+def _check_proxy(target: str, status: int) -> None:
+    """ValueError for an origin that the edge cannot be sent to ("Origin settings", CloudFront developer guide), or with a query."""
+    if status != 200 or target.startswith("/"):
+        return
+    if "?" in target.split("#")[0]:
+        raise ValueError("a proxy passes on the visitor's query; its target can have none")
+    port = re.match(r"https?://[^/]*?:(\d+)(?:/|$)", target)
+    if "[" in target or (port and not (int(port[1]) in (80, 443) or 1024 <= int(port[1]) <= 65535)):
+        raise ValueError("the edge reaches origins by name, at port 80, 443, or 1024 to 65535")
 
 
 def _integer(word: str) -> int | None:

@@ -1,0 +1,103 @@
+"""What a reviewer once got wrong answers to, asked of both engines."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import pytest
+
+from tests.engine.support import HOST, NONCE, with_files
+from tests.functions.engines import ENGINES, event, run
+from toolkit.engine.decide import decide
+from toolkit.engine.dialects.registry import parse
+from toolkit.engine.model import Manifest, Settings
+from toolkit.engine.pages import pages
+from toolkit.engine.pointers import pointer
+from toolkit.engine.routes import compile_table
+
+
+def answers(site: Manifest, *asked: dict[str, Any]) -> list[dict[str, Any]]:
+    table = compile_table(site, NONCE)
+    first, second = (run(engine, {**table.puts, f"h:{HOST}": pointer(site, table.ref, "")}, asked) for engine in ENGINES)
+    assert first == second
+    return first
+
+
+def ask(uri: str, query: str = "", **headers: str) -> dict[str, Any]:
+    pairs = [pair.partition("=") for pair in query.split("&") if pair]
+    return event(uri, HOST, "GET", {name: {"value": value} for name, _, value in pairs}, **headers)
+
+
+def location(answer: dict[str, Any]) -> str:
+    return str(answer.get("headers", {}).get("location", {}).get("value", ""))
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [
+        ask("/api/../admin"), ask("/api/%2e%2e/admin"), ask("/api/..%2fadmin"), ask("/api/x/..%2F..%2fadmin"), ask("/api/.."),
+        ask("/api/x/./y"), ask("/named", "x=../admin"), ask("/named", "x=%2e%2e%2fadmin"),
+    ],
+)  # fmt: skip
+def test_a_proxy_is_not_climbed_out_of(asked: dict[str, Any]) -> None:
+    rules = "/api/* https://api.example.net/v1/:splat 200\n/named x=:x https://api.example.net/v1/:x 200\n"
+    (answer,) = answers(with_files(["/index.html", "/404.html"], rules), asked)
+    assert "origin" not in answer
+
+
+def test_dots_that_are_no_segments_reach_the_origin() -> None:
+    site = with_files(["/index.html"], "/api/* https://api.example.net/v1/:splat 200\n")
+    (answer,) = answers(site, ask("/api/a..b/.hidden/c."))
+    assert answer["uri"] == "/v1/a..b/.hidden/c."
+
+
+@pytest.mark.parametrize("value", ["%ff", "%", "%zz", "%c0%ae"])
+def test_a_query_that_is_no_utf_8_holds_no_condition_and_breaks_nothing(value: str) -> None:
+    site = with_files(
+        ["/index.html", "/404.html"], "/search q=:w /find/:w 302\n/lit q=1 /one\n/* q=:w /all/:w 302\n/lit /two 302\n"
+    )
+    found, missing, literal = answers(site, *(ask(path, f"q={value}") for path in ("/", "/search", "/lit")))
+    assert found["uri"] == f"/shop/blobs/{site.assets['/index.html'].blob}"
+    assert missing["uri"] == f"/shop/blobs/{site.error_pages['404/404.html'].blob}"
+    assert location(literal) == f"/two?q={value}"
+
+
+def test_a_question_mark_in_a_captured_value_stays_in_the_path() -> None:
+    (answer,) = answers(with_files(["/index.html"], "/search q=:w /find/:w 302\n"), ask("/search", "q=a?b#c"))
+    assert location(answer) == "/find/a%3Fb%23c"
+
+
+def test_http_leads_to_https_on_the_same_host_and_https_stays() -> None:
+    site = with_files(["/index.html", "/about.html"], f"http://{HOST}/* https://{HOST}/:splat 301!\n")
+    plain, safe = answers(site, *(ask("/about", cloudfront_forwarded_proto=scheme) for scheme in ("http", "https")))
+    assert location(plain) == f"https://{HOST}/about"
+    assert safe["uri"].endswith(site.assets["/about.html"].blob)
+
+
+def test_a_rule_that_carries_its_capture_along_does_not_lead_to_itself() -> None:
+    site = with_files(["/index.html"], "/a x=:v /a?x=:v 302\n/b x=:v /b?y=:v 302\n/c x=:v /c 302\n")
+    same, renamed, taken = answers(site, ask("/a", "x=1"), ask("/b", "x=1"), ask("/c", "x=1"))
+    assert same["statusCode"] == 404
+    assert (location(renamed), location(taken)) == ("/b?y=1", "/c")
+
+
+def test_header_rules_for_missing_paths_leave_pages_alone() -> None:
+    made = parse({"_redirects": "/* /x 302! Country=de\n", "_headers": "/app\n  X-App: 1\n/:x/deep\n  X-Deep: 1\n"}, "netlify")
+    site = with_files(["/index.html", "/app/index.html", "/404.html"], "")
+    parts = pages([*_scanned(site)], made, Settings())
+    whole = Manifest(
+        site.site, site.version, site.created, site.source, site.settings, parts.assets, parts.error_pages, parts.variants,
+        parts.redirects, tuple(made.headers), parts.fallback, parts.fallbacks,
+    )  # fmt: skip
+    moved, page, missing = answers(whole, ask("/app"), ask("/app/"), ask("/APP"))
+    assert (moved["statusCode"], location(moved)) == (308, "/app/")
+    assert re.fullmatch(r"/shop/blobs/[\w-]{22}", page["uri"])
+    assert missing["uri"].endswith(tuple(asset.blob for key, asset in parts.error_pages.items() if "#" in key))
+    assert decide(whole).answers["/app"].after_patterns
+
+
+def _scanned(site: Manifest) -> list[Any]:
+    from tests.engine.support import scanned
+
+    return [scanned(path) for path in site.assets]
