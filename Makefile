@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test lint bench bench-serve bench-push bench-flips bench-edge clean
+.PHONY: demo test lint bench bench-serve bench-push bench-flips bench-edge edges clean
 
 demo: $(VENV)/.base
 	$(BIN)/toolkit demo
@@ -28,8 +28,12 @@ bench-flips: $(VENV)/.base
 	$(BIN)/python -m tests.bench.flips
 
 # Needs njs, valgrind and npm; two to three minutes.
-bench-edge: $(VENV)/.base
+bench-edge: $(VENV)/.test
 	$(BIN)/python -m tests.bench.edge
+
+# 20,000 steps of deploys, rollbacks and canaries while edges lag behind; about ten minutes.
+edges: $(VENV)/.test
+	LAGGING_STEPS=20000 $(BIN)/pytest -q -s tests/aws/test_lagging_edges.py
 
 $(VENV)/bin/python:
 	$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or newer is needed; set PYTHON=/path/to/python3.11" if sys.version_info < (3, 11) else 0)'

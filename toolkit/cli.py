@@ -14,7 +14,7 @@ import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, NoReturn
 
-from toolkit.errors import EXIT_BUG, EXIT_INTERRUPTED, EXIT_OK, EXIT_USAGE, EXIT_USER, UsageError, UserError
+from toolkit.errors import EXIT_BUG, EXIT_INTERRUPTED, EXIT_OK, EXIT_USAGE, EXIT_USER, Unavailable, UsageError, UserError
 
 if TYPE_CHECKING:
     from toolkit.console import Console
@@ -64,6 +64,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         return EXIT_USAGE
     except UserError as error:
         console.error(error)
+        return EXIT_USER
+    except Unavailable as error:
+        console.error(UserError(str(error) or "a store did not answer", "run the command again; doing so is safe"))
         return EXIT_USER
     except KeyboardInterrupt:
         console.note("interrupted")

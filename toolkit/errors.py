@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from toolkit.engine.errors import UserError
+from toolkit.engine.errors import Unavailable, UserError
 
-__all__ = ["EXIT_BUG", "EXIT_INTERRUPTED", "EXIT_OK", "EXIT_USAGE", "EXIT_USER", "UsageError", "UserError"]
+__all__ = ["EXIT_BUG", "EXIT_INTERRUPTED", "EXIT_OK", "EXIT_USAGE", "EXIT_USER", "Unavailable", "UsageError", "UserError"]
 
 EXIT_OK = 0
 EXIT_USER = 1
