@@ -8,12 +8,10 @@ import re
 import subprocess
 import sys
 from pathlib import Path
-from types import ModuleType
 
 import pytest
 
 from toolkit.cli import HIDDEN, VERBS, main
-from toolkit.engine.errors import Unavailable
 
 ROOT = Path(__file__).parent.parent
 
@@ -75,18 +73,3 @@ def test_a_reader_that_stops_reading_is_no_error() -> None:
         process.stdout.close()
         err = process.stderr.read()
     assert b"Traceback" not in err
-
-
-def test_a_store_that_does_not_answer_is_no_bug_of_ours(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    verb = ModuleType("toolkit.commands.status")
-
-    def run(args: object, console: object) -> int:
-        raise Unavailable("the route store is throttled")
-
-    vars(verb).update(HELP="", add_arguments=lambda parser: None, run=run)
-    monkeypatch.setitem(sys.modules, verb.__name__, verb)
-    assert main(["status"]) == 1
-    told = capsys.readouterr().err
-    assert "the route store is throttled" in told and "run the command again" in told and "Traceback" not in told
