@@ -37,6 +37,18 @@ def test_two_hundred_patterns_that_every_missing_page_would_try_are_refused_befo
     assert before.version
 
 
+@pytest.mark.parametrize("source", ["/:section/*", "/*", "/go"])
+def test_a_list_of_rules_that_the_edge_would_not_read_to_its_end_is_refused(source: str) -> None:
+    text = "\n".join(f"{source} /{'x' * 1800}{number} 302 Country={number:02d}" for number in range(12))
+    with pytest.raises(LimitExceeded, match=r"fill 2\d KB .* reads 16"):
+        table(World(), text)
+
+
+def test_a_rewrite_in_a_list_of_a_path_s_own_counts() -> None:
+    with_rewrite, without = (table(World(), f"/go id=:id {target} 200").cost.reads for target in ("/files/:id", "/"))
+    assert (with_rewrite, without) == (7, 3)
+
+
 def test_the_worst_case_is_what_the_edge_really_reads() -> None:
     rules = "\n".join(
         [f"/:section/old-{n} /new/{n}" for n in range(40)] + ["/a/* /b/:splat 200", "/a/b/* /c 301", "/pick /x 302 Language=en"]

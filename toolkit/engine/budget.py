@@ -12,12 +12,14 @@ from typing import TYPE_CHECKING
 
 from toolkit.engine import limits
 from toolkit.engine.errors import LimitExceeded
-from toolkit.engine.patterns import depth_of
+from toolkit.engine.patterns import depth_of, text_of
 
 if TYPE_CHECKING:
     from toolkit.engine.decide import Decisions
 
 MOST_READS = 24
+# As many as `pooled` in viewer_request.js puts together.
+MOST_CHUNKS = 16
 MOST_KILO_INSTRUCTIONS = 4000
 PAGE_READS = 2
 # Thousand instructions: a page; a page that is missing and looks for patterns, a read of theirs, a rule that is tried.
@@ -27,12 +29,14 @@ _PAGE, _BEYOND, _READ, _RULE = 62, 80, 25, 30
 @dataclass(frozen=True)
 class Cost:
     """Reads of the store for an ordinary page and in the worst case, the rules tried in that case, and about how many thousand
-    instructions that takes. `folder` is where the longest list of patterns lies."""
+    instructions that takes. `folder` is where the longest list of rules lies, a folder or a path, and `chunks` how many values of
+    the store it fills. An edge that has not learned of a table yet takes one read more."""
 
     page_reads: int
     reads: int
     rules: int
     folder: str = ""
+    chunks: int = 0
 
     @property
     def kilo_instructions(self) -> int:
@@ -48,17 +52,16 @@ def cost(decided: Decisions, lists: Mapping[str, str]) -> Cost:
         if depth not in deepest or len(text) > len(lists[deepest[depth]]):
             deepest[depth] = folder
     patterns = sum(1 + _chunks(lists[folder]) for folder in deepest.values())
-    tried = sum(len(decided.folders[folder]) for folder in deepest.values())
-    pooled = max((_listed(answer.rules) for answer in decided.answers.values()), default=0)
+    own = [(path, answer.rules) for path, answer in decided.answers.items() if answer.rules]
+    exact = max((_chunks(text_of(rules)) for _, rules in own), default=1)
+    tried = max(sum(len(decided.folders[folder]) for folder in deepest.values()), max((len(rules) for _, rules in own), default=0))
     every = any(answer.after_patterns for answer in decided.answers.values())
     # A rewrite whose captures make the path looks the file up in two places, and again where it is another spelling of a page.
-    rewrites = 4 * any(entry.outcome[0] == "W" for entries in decided.folders.values() for entry in entries)
-    longest = max(lists, key=lambda folder: len(lists[folder]), default="")
-    return Cost(PAGE_READS + (patterns if every else 0), PAGE_READS + max(patterns + rewrites, pooled), tried, longest)
-
-
-def _listed(rules: tuple[object, ...]) -> int:
-    return 1 + len(rules) // 8 if rules else 1
+    entries = (entry for some in (*decided.folders.values(), *(rules for _, rules in own)) for entry in some)
+    rewrites = 4 * any(entry.outcome[0] in "WV" for entry in entries)
+    longest = max([*lists.items(), *((path, text_of(rules)) for path, rules in own)], key=lambda one: len(one[1]), default=("", ""))
+    reads = PAGE_READS + max(patterns, exact) + rewrites
+    return Cost(PAGE_READS + (patterns if every else 0), reads, tried, longest[0], _chunks(longest[1]))
 
 
 def _chunks(text: str) -> int:
@@ -67,6 +70,11 @@ def _chunks(text: str) -> int:
 
 def check(cost: Cost) -> None:
     """LimitExceeded when a request could cost more than the edge should spend on it."""
+    if cost.chunks > MOST_CHUNKS:
+        raise LimitExceeded(
+            f"the rules for {cost.folder} fill {cost.chunks} KB of the route store, the edge reads {MOST_CHUNKS}",
+            "begin patterns with a folder of their own, or write shorter targets",
+        )
     if cost.reads > MOST_READS or cost.kilo_instructions > MOST_KILO_INSTRUCTIONS:
         raise LimitExceeded(
             f"a request could take {cost.reads} reads of the route store and {cost.kilo_instructions:,},000 instructions, "

@@ -1,4 +1,4 @@
-"""Rules that only a request can decide, as the edge reads them: lists of JSON, found by the folder that their paths lie in.
+"""Rules that only a request can decide, as the edge reads them: lists of lines, found by the folder that their paths lie in.
 
 A pattern is listed under the literal folder that all its paths begin with ("/news/" for `/news/*`). The edge looks at the few
 depths that are in use, so that a site with a thousand moved folders costs a request no more than one with a single folder does.
