@@ -185,7 +185,8 @@ function proxied(at, url, used) {
 }
 
 // --- rules
-// Whether the conditions of a rule hold; the values of query parameters that it captures are added to `found`.
+// Whether the conditions of a rule hold; the values of query parameters that it captures are added to `found`. A parameter that is
+// missing, or is not UTF-8, fulfils none.
 // h: headers and what they may be, l: languages, k: cookies of which one is there, q: query parameters.
 function holds(at, when, found) {
   const language = header(at, 'accept-language').split(/[,;]/)[0].trim().toLowerCase();
@@ -256,7 +257,7 @@ async function pattern(at) {
   for (let i = 0; i < at.depths.length && dirs.length > +at.depths[i] + 1; i++) {
     const record = await lookup(at.table, '*' + dirs.slice(0, +at.depths[i] + 1).join('/') + '/');
     const text = record && (await pooled(at.table, record.slice(1)));
-    if (record === null || text === '' && record) return [''];
+    if (record === null || (record && !text)) return [''];
     if (text) said = first(at, text, said);
   }
   return said;

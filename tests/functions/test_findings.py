@@ -97,6 +97,19 @@ def test_header_rules_for_missing_paths_leave_pages_alone() -> None:
     assert decide(whole).answers["/app"].after_patterns
 
 
+def test_a_pool_that_is_cut_anywhere_gives_no_piece_of_a_text() -> None:
+    site = with_files(["/index.html"], "/old /about-us\n/go /elsewhere 302 Language=en\n/n/* /m/:splat 302\n")
+    table = compile_table(site, NONCE)
+    kvs = {**table.puts, f"h:{HOST}": pointer(site, table.ref, "")}
+    asked = [ask("/old"), ask("/go", accept_language="en"), ask("/n/1")]
+    (pool,) = (key for key in kvs if key.startswith("x:"))
+    whole = {location(answer) for answer in run("quickjs", kvs, asked)}
+    assert whole == {"/about-us", "/elsewhere", "/m/1"}
+    for end in range(len(kvs[pool])):
+        for answer in run("quickjs", {**kvs, pool: kvs[pool][:end]}, asked):
+            assert answer["statusCode"] == 503 or location(answer) in whole
+
+
 def _scanned(site: Manifest) -> list[Any]:
     from tests.engine.support import scanned
 
