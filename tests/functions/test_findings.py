@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.engine.support import HOST, NONCE, with_files
+from tests.engine.support import HOST, NONCE, edge_metadata, scanned, with_files
 from tests.functions.engines import ENGINES, event, run
 from toolkit.engine.decide import decide
 from toolkit.engine.dialects.registry import parse
@@ -85,7 +85,7 @@ def test_a_rule_that_carries_its_capture_along_does_not_lead_to_itself() -> None
 def test_header_rules_for_missing_paths_leave_pages_alone() -> None:
     made = parse({"_redirects": "/* /x 302! Country=de\n", "_headers": "/app\n  X-App: 1\n/:x/deep\n  X-Deep: 1\n"}, "netlify")
     site = with_files(["/index.html", "/app/index.html", "/404.html"], "")
-    parts = pages([*_scanned(site)], made, Settings())
+    parts = pages([scanned(path) for path in site.assets], made, Settings())
     whole = Manifest(
         site.site, site.version, site.created, site.source, site.settings, parts.assets, parts.error_pages, parts.variants,
         parts.redirects, tuple(made.headers), parts.fallback, parts.fallbacks,
@@ -110,7 +110,11 @@ def test_a_pool_that_is_cut_anywhere_gives_no_piece_of_a_text() -> None:
             assert answer["statusCode"] == 503 or location(answer) in whole
 
 
-def _scanned(site: Manifest) -> list[Any]:
-    from tests.engine.support import scanned
-
-    return [scanned(path) for path in site.assets]
+def test_on_cloudflare_a_missing_path_gets_the_values_of_all_rules_as_a_page_does() -> None:
+    files = ["/index.html", "/a/page.txt", "/404.html"]
+    made = parse({"_headers": "/*\n  X-A: 1\n/a/*\n  X-A: 2\n"}, "cloudflare")
+    settings = Settings(dialect="cloudflare")
+    parts = pages([scanned(path) for path in files], made, settings)
+    (variant,) = (asset for key, asset in parts.error_pages.items() if "#" in key)
+    values = [edge_metadata(asset)["h"] for asset in (parts.assets["/a/page.txt"], variant)]
+    assert values == [{"x-a": "1, 2"}, {"x-a": "1, 2"}]

@@ -16,11 +16,9 @@ from dataclasses import asdict, dataclass, replace
 
 from toolkit.engine import channels, layout
 from toolkit.engine.errors import UserError
-from toolkit.engine.model import Manifest, Release, canonical
+from toolkit.engine.model import MAINTENANCE_FILES, Manifest, Release, canonical
 from toolkit.engine.pointers import NONE
 
-# Of a version's pages, the one that is shown during maintenance (the first that is there): error_pages holds it under these keys.
-MAINTENANCE_PAGES = ("503/503.html", "503/maintenance.html")
 Get = Callable[[str], str | None]
 _SALT_BYTES = 8
 
@@ -87,5 +85,6 @@ def gate(access: Access, record: Release, host: str, page: Callable[[], str]) ->
 
 def maintenance_page(manifest: Manifest) -> str:
     """Blob of the page that the version brings for its own maintenance, or NONE."""
-    found = [manifest.error_pages[key].blob for key in MAINTENANCE_PAGES if key in manifest.error_pages]
+    keys = [f"503{file}" for file in MAINTENANCE_FILES]
+    found = [manifest.error_pages[key].blob for key in keys if key in manifest.error_pages]
     return found[0] if found else NONE

@@ -77,13 +77,17 @@ def matching(path: str, rules: Iterable[HeaderRule], settings: Settings) -> dict
     for rule in rules:
         match = patterns.compiled(rule.pattern, rule.ignore_case).fullmatch(path)
         if match:
-            for name, value in rule.headers.items():
-                filled = patterns.fill(value, match.groups())
-                if value and not filled:
-                    continue  # only a rule that says so takes a header out
-                joins = traits(settings).is_joined and filled and found.get(name)
-                found[name] = f"{found[name]}, {filled}" if joins else filled
+            filled = {name: patterns.fill(value, match.groups()) for name, value in rule.headers.items()}
+            # Only a rule that says so takes a header out; an empty capture does not.
+            add(found, {name: value for name, value in filled.items() if value or not rule.headers[name]}, settings)
     return found
+
+
+def add(found: dict[str, str], more: Mapping[str, str], settings: Settings) -> None:
+    """What a further rule sets, on top of `found`: it replaces what is there, or adds to it where the dialect has it so."""
+    for name, value in more.items():
+        joins = traits(settings).is_joined and value and found.get(name)
+        found[name] = f"{found[name]}, {value}" if joins else value
 
 
 def is_error_page(file: str, settings: Settings) -> bool:

@@ -15,6 +15,8 @@ from typing import Any
 from toolkit.engine.errors import UserError
 
 MANIFEST_FORMAT = 2
+# Of a version's files, those that are shown during maintenance: the first that is there, as a 503.
+MAINTENANCE_FILES = ("/503.html", "/maintenance.html")
 BLOB_KEY_LENGTH = 22
 
 

@@ -16,12 +16,11 @@ from toolkit.engine import headers, patterns, slashes, uris
 from toolkit.engine.circles import without_circles
 from toolkit.engine.decide import file_for
 from toolkit.engine.dialects.common import Problem, Rules
-from toolkit.engine.model import Asset, Fallback, HeaderRule, Rule, Settings
+from toolkit.engine.model import MAINTENANCE_FILES, Asset, Fallback, HeaderRule, Rule, Settings
 from toolkit.engine.scan import ScannedFile
 
 # Variants of error pages that a version may have; a site that needs more gets the first ones, and its plain page for the rest.
 MOST_FALLBACKS = 24
-MAINTENANCE = ("/503.html", "/maintenance.html")
 # Without a 404.html Cloudflare Pages takes a site for a single-page app ("Serving Pages").
 _APP_WITHOUT_ERROR_PAGE = {"cloudflare-pages"}
 # What such a policy does to every path, in its host's own terms (`@vercel/routing-utils`).
@@ -57,7 +56,7 @@ def pages(files: Sequence[ScannedFile], rules: Rules, settings: Settings) -> Pag
     for path, entry in by_path.items():
         if headers.is_error_page(path, settings):
             made.error_pages[f"404{path}"] = headers.error_page(entry, everywhere, settings, 404)
-        if path in MAINTENANCE:
+        if path in MAINTENANCE_FILES:
             made.error_pages[f"503{path}"] = headers.error_page(entry, {**everywhere, "retry-after": "300"}, settings, 503)
     for rule in made.redirects:
         file = file_for(addresses, rule.target) if _is_page(rule) else ""
@@ -164,8 +163,9 @@ def _with_headers(
     for rule in rules:
         if rule in some or patterns.is_universal(rule.pattern):
             keeps = len(wanted) == 1 and rule in some and entry is None
-            values = {name: value if keeps else patterns.fill(value, ()) for name, value in rule.headers.items()}
-            given.update(values)
+            headers.add(
+                given, rule.headers if keeps else {name: patterns.fill(value, ()) for name, value in rule.headers.items()}, settings
+            )
     ignore_case = any(rule.ignore_case for rule in some)
     if entry is None:
         shown = {name: value for name, value in given.items() if value}
