@@ -38,12 +38,12 @@ def deploy(objects: ObjectStore, routes: RouteStore, folder: Path) -> Release:
     source = Source("folder", time.time())
     planned = plan(objects, routes, site=SITE, folder=folder, source=source, settings=SETTINGS)
     manifest = publish(objects, routes, planned, workers=1)
-    hosts = channels.hosts(SITE, "live", "localhost")
+    hosts = channels.hosts(SITE, "live", channels.Names("{site}.localhost", "localhost"))
     return release.release(objects, routes, Request(SITE, "live", manifest.version, hosts, source.time, "tester", "deploy"))
 
 
 def rollback(objects: ObjectStore, routes: RouteStore, version: str) -> Release:
-    hosts = channels.hosts(SITE, "live", "localhost")
+    hosts = channels.hosts(SITE, "live", channels.Names("{site}.localhost", "localhost"))
     return release.release(objects, routes, Request(SITE, "live", version, hosts, time.time(), "tester", "rollback", explicit=True))
 
 

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from toolkit.engine import channels
 from toolkit.engine.errors import UserError
 
+LOCAL = channels.Names("{site}.localhost", "localhost")
 LABEL = re.compile(r"[a-z0-9]([a-z0-9-]*[a-z0-9])?")
 # Names as git allows them, with much of what differs only in what a label cannot show.
 BRANCH = st.one_of(
@@ -45,7 +46,7 @@ def test_a_slug_is_no_other_names_slug(name: str) -> None:
 @given(BRANCH, st.sampled_from(["a", "shop", "s" * 30]))
 def test_a_preview_is_one_dns_label(name: str, site: str) -> None:
     slug = channels.slug(name)
-    (host,) = channels.hosts(site, f"preview/{name}", "localhost")
+    (host,) = channels.hosts(site, f"preview/{name}", LOCAL)
     label, _, rest = host.partition(".")
     assert rest == "localhost"
     assert len(slug) <= 31 and len(label) <= 63
@@ -59,8 +60,8 @@ def test_plain_names_keep_their_looks() -> None:
 
 
 def test_live_answers_at_the_sites_own_hosts_only() -> None:
-    assert channels.hosts("shop", "live", "localhost", ("WWW.Example.com",)) == ("shop.localhost", "www.example.com")
-    assert channels.hosts("shop", "preview/x", "localhost", ("www.example.com",)) == ("x--shop.localhost",)
+    assert channels.hosts("shop", "live", LOCAL, ("WWW.Example.com",)) == ("shop.localhost", "www.example.com")
+    assert channels.hosts("shop", "preview/x", LOCAL, ("www.example.com",)) == ("x--shop.localhost",)
 
 
 @pytest.mark.parametrize(
@@ -68,6 +69,15 @@ def test_live_answers_at_the_sites_own_hosts_only() -> None:
     [("live", "live"), ("preview/x", "preview/x"), ("x", "preview/x"), ("feature/a", "preview/feature/a"),
      ("preview/preview/x", "preview/preview/x")],
 )  # fmt: skip
+def test_a_target_may_give_a_site_one_host_and_previews_another_place() -> None:
+    names = channels.Names("d111111abcdef8.cloudfront.net", "example.com")
+    assert channels.hosts("shop", "live", names, ("*.example.com", "example.com")) == (
+        "d111111abcdef8.cloudfront.net",
+        "example.com",
+    )
+    assert channels.hosts("shop", "preview/x", names, ("*.example.com",)) == ("x--shop.example.com",)
+
+
 def test_channels_as_people_write_them(text: str, channel: str) -> None:
     assert channels.parse(text) == channel
 

@@ -18,7 +18,7 @@ from toolkit.engine.ports import ObjectStore, RouteStore
 from toolkit.engine.publish import Plan, plan, publish
 from toolkit.engine.release import Request
 
-DOMAIN = "localhost"
+NAMES = channels.Names("{site}.localhost", "localhost")
 SETTINGS = Settings(immutable=("/assets/*-????????.*",))
 Files = Mapping[str, str | bytes]
 
@@ -35,7 +35,7 @@ class World:
         self.routes: RouteStore = routes or MemoryRoutes()
 
     def host(self, channel: str = "live") -> str:
-        return channels.hosts(self.site, channel, DOMAIN)[0]
+        return channels.hosts(self.site, channel, NAMES)[0]
 
     def plan(
         self,

@@ -47,7 +47,7 @@ def run(args: argparse.Namespace, console: Console) -> int:
         return explain_all(target, common.site_of(args), console)
     url = args.url
     if url.startswith("/"):
-        url = f"http://{channels.hosts(common.site_of(args), channels.LIVE, target.domain)[0]}{url}"
+        url = f"http://{channels.hosts(common.site_of(args), channels.LIVE, target.names)[0]}{url}"
     parts = urlsplit(url if "://" in url else f"http://{url}")
     if not parts.hostname or re.search(r"[\s\x00-\x1f]", url):
         raise UserError(f"{args.url!r} is no URL", "give one such as http://blog.localhost:8080/about, or a path")

@@ -57,7 +57,7 @@ def _before(target: Target, now: Release) -> str:
 
 def move(target: Target, config: SiteConfig, channel: str, version: str, reason: str, note: str, console: Console) -> None:
     """Release a version that exists, by a person's decision."""
-    hosts = channels.hosts(config.name, channel, target.domain, config.hosts)
+    hosts = channels.hosts(config.name, channel, target.names, config.hosts)
     seconds: dict[str, float] = {}
     with timed(seconds, reason):
         done = release.release(

@@ -57,7 +57,7 @@ def up(
             (workspace.repository / name).unlink(missing_ok=True)
         source.create_bare(workspace.repository, branch=branch, hook=hook(config.name, branch, workspace, target))
     server = target.start(address=address, port=port) if serve else target.server()
-    host = channels.hosts(config.name, channels.LIVE, target.domain)[0]
+    host = channels.hosts(config.name, channels.LIVE, target.names)[0]
     _report(config.name, branch, workspace, server, target.url(host), console)
     return 0
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+from dataclasses import dataclass
 
 from toolkit.engine.errors import UserError
 
@@ -19,6 +20,15 @@ _SLUG_LENGTH = 63 - 2 - SITE_LENGTH
 _PLAIN = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
 _DIGEST_LENGTH = 12
 _HASHED = re.compile(rf"(.*-)?[0-9a-f]{{{_DIGEST_LENGTH}}}")
+
+
+@dataclass(frozen=True)
+class Names:
+    """Where a target's sites answer: `own` is the host that it gives a site (`{site}` stands for the site's name), `previews` what
+    the hosts of previews lie below."""
+
+    own: str
+    previews: str
 
 
 def preview_channel(branch: str) -> str:
@@ -44,8 +54,9 @@ def slug(name: str) -> str:
     return f"{stem or 'x'}-{digest}" if stem != "xn" else f"x-{digest}"
 
 
-def hosts(site: str, channel: str, domain: str, custom: tuple[str, ...] = ()) -> tuple[str, ...]:
-    """The host names (lowercase, no port) of a channel below `domain`; a site's own hosts lead to `live` only."""
+def hosts(site: str, channel: str, names: Names, custom: tuple[str, ...] = ()) -> tuple[str, ...]:
+    """The host names (lowercase, no port) of a channel; a site's own hosts lead to `live` only. `*.example.com` is no host: it says
+    where previews may lie, which `names` knows already."""
     if channel == LIVE:
-        return (f"{site}.{domain}", *(host.lower() for host in custom))
-    return (f"{slug(channel[len(PREVIEW) :])}--{site}.{domain}",)
+        return (names.own.format(site=site), *(host.lower() for host in custom if not host.startswith("*.")))
+    return (f"{slug(channel[len(PREVIEW) :])}--{site}.{names.previews}",)

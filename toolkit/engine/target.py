@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
+from toolkit.engine.channels import Names
 from toolkit.engine.ports import ObjectStore, RouteStore
 
 
@@ -30,14 +31,13 @@ class EdgeRun(Protocol):
 
 
 class Target(Protocol):
-    """A folder on this machine, or an AWS account. `domain` is where the sites' own host names lie, `workers` how many uploads run
-    at once."""
+    """A folder on this machine, or an AWS account. `names` says where sites answer, `workers` how many uploads run at once."""
 
     @property
     def name(self) -> str: ...
 
     @property
-    def domain(self) -> str: ...
+    def names(self) -> Names: ...
 
     @property
     def workers(self) -> int: ...

@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from toolkit.engine.channels import Names
 from toolkit.engine.target import EdgeRun, Server
 from toolkit.errors import UserError
 from toolkit.local.objects import FolderObjects
@@ -27,7 +28,7 @@ class LocalTarget:
     """Everything below one state folder; many sites share one server and one port."""
 
     name = "local"
-    domain = "localhost"
+    names = Names(own="{site}.localhost", previews="localhost")
     workers = 8
 
     def __init__(self, root: Path) -> None:
