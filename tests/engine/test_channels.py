@@ -69,15 +69,6 @@ def test_live_answers_at_the_sites_own_hosts_only() -> None:
     [("live", "live"), ("preview/x", "preview/x"), ("x", "preview/x"), ("feature/a", "preview/feature/a"),
      ("preview/preview/x", "preview/preview/x")],
 )  # fmt: skip
-def test_a_target_may_give_a_site_one_host_and_previews_another_place() -> None:
-    names = channels.Names("d111111abcdef8.cloudfront.net", "example.com")
-    assert channels.hosts("shop", "live", names, ("*.example.com", "example.com")) == (
-        "d111111abcdef8.cloudfront.net",
-        "example.com",
-    )
-    assert channels.hosts("shop", "preview/x", names, ("*.example.com",)) == ("x--shop.example.com",)
-
-
 def test_channels_as_people_write_them(text: str, channel: str) -> None:
     assert channels.parse(text) == channel
 
@@ -92,3 +83,12 @@ def test_names_that_differ_only_in_what_a_label_cannot_show_stay_apart() -> None
     # 78,125 names that all read `a-b`: with a hash of 28 bits, some ten pairs of them would meet.
     names = [f"a{''.join(separators)}b" for separators in itertools.product("/_.+@", repeat=7)]
     assert len({channels.slug(name) for name in names}) == len(names)
+
+
+def test_a_target_may_give_a_site_one_host_and_previews_another_place() -> None:
+    names = channels.Names("d111111abcdef8.cloudfront.net", "example.com")
+    assert channels.hosts("shop", "live", names, ("*.example.com", "example.com")) == (
+        "d111111abcdef8.cloudfront.net",
+        "example.com",
+    )
+    assert channels.hosts("shop", "preview/x", names, ("*.example.com",)) == ("x--shop.example.com",)
