@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
 
 import pytest
 
-from toolkit.config import NoConfig, SiteConfig, line_of, load, parse, read_secrets, site_schema
+from toolkit.config import AwsConfig, NoConfig, SiteConfig, line_of, load, parse, read_secrets, site_schema
 from toolkit.engine.dialects.registry import DIALECTS
 from toolkit.engine.slashes import POLICIES
 from toolkit.errors import UserError
@@ -45,6 +46,14 @@ carry_days = 2
 
 [previews]
 enabled = false
+
+[aws]
+region = "eu-west-1"
+profile = "work"
+stage = "development"
+price_class = "100"
+access_logs = false
+watch_minutes = 5
 """
 
 
@@ -65,6 +74,7 @@ def test_everything() -> None:
     assert (settings.mode, settings.not_found) == ("site", "/missing.html")
     assert (settings.dialect, settings.slashes) == ("cloudflare", "exact")
     assert settings.immutable == ("/static/*.????????.js",)
+    assert config.aws == AwsConfig("eu-west-1", "work", stage="development", price_class="100", access_logs=False, watch_minutes=5)
 
 
 def test_defaults_come_from_the_preset() -> None:
@@ -134,6 +144,8 @@ def test_bad_names(name: str) -> None:
         (('branch = "trunk"', 'branch = "--force"'), 3, 'branch is "--force"', "name of the branch"),
         (('not_found = "/missing.html"', 'not_found = "missing.html"'), 21, "routing.not_found is", "starting with a slash"),
         (('secrets = ["TOKEN"]', 'secrets = ["MODE"]'), 17, "MODE is in build.env and in build.secrets", "one of them"),
+        (('region = "eu-west-1"', 'region = "Ireland"'), 33, 'aws.region is "Ireland"', "such as eu-west-1"),
+        (('stage = "development"', 'stage = "staging"'), 35, 'aws.stage is "staging"', '"production", "development"'),
         (('secrets = ["TOKEN"]', 'secrets = ["A", "A"]'), 12, 'build.secrets[1] repeats "A"', "once"),
     ],
 )
@@ -208,6 +220,9 @@ def test_defaults_in_the_schema_are_the_real_ones() -> None:
     assert routing["dialect"]["default"] == config.settings.dialect
     assert routing["slashes"]["default"] == config.settings.slashes
     assert fields["previews"]["properties"]["enabled"]["default"] == config.previews
+    assert set(fields["aws"]["properties"]) == set(asdict(config.aws))
+    for name, field in fields["aws"]["properties"].items():
+        assert field.get("default", "") == getattr(config.aws, name)
 
 
 def test_the_schema_names_every_dialect_and_slash_policy() -> None:

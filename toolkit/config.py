@@ -30,6 +30,30 @@ class NoConfig(UserError):
 
 
 @dataclass(frozen=True)
+class AwsConfig:
+    """`[aws]`: where in AWS the site is, and what its stacks are made of. Empty texts leave it to the environment or to the default.
+
+    `stack` names a stack of somebody's own that the site is part of, `outputs` what the names of its outputs begin with.
+    The rest are properties of `StaticSite` and `ReleaseWorkflow` (toolkit/cdk).
+    """
+
+    region: str = ""
+    profile: str = ""
+    stack: str = ""
+    outputs: str = ""
+    stage: str = "production"
+    certificate_arn: str = ""
+    hosted_zone_id: str = ""
+    hosted_zone_name: str = ""
+    price_class: str = "all"
+    access_logs: bool = True
+    log_days: int = 90
+    web_acl_arn: str = ""
+    permissions_boundary: str = ""
+    watch_minutes: int = 15
+
+
+@dataclass(frozen=True)
 class SiteConfig:
     """A site's settings. `folder` holds site.toml; `root`, `build_spec` and `output` are as written, with forward slashes.
 
@@ -57,6 +81,7 @@ class SiteConfig:
     strict: bool = False
     previews: bool = True
     target: str = "local"
+    aws: AwsConfig = field(default_factory=AwsConfig)
 
     @property
     def path(self) -> Path:
@@ -192,6 +217,7 @@ def _config(data: dict[str, Any], path: Path) -> SiteConfig:
         keep=versions.get("keep", 10),
         grace_hours=float(versions.get("grace_hours", 24)),
         previews=data.get("previews", {}).get("enabled", True),
+        aws=AwsConfig(**data.get("aws", {})),
         **{name: data[name] for name in plain if name in data},
     )
 
