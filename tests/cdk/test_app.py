@@ -37,7 +37,9 @@ def test_the_stacks_of_the_site_in_this_folder(cdk: None, tmp_path: Path) -> Non
     assert "toolkit-certificate-shop" in stacks["toolkit-site-shop"]["dependencies"], "the certificate comes first"
     template = json.loads((tmp_path / "cdk.out" / "toolkit-site-shop.template.json").read_text(encoding="utf-8"))
     kinds = [it["Type"] for it in template["Resources"].values()]
-    assert kinds.count("AWS::S3::Bucket") == 1 and "AWS::CDK::Metadata" not in kinds
+    assert kinds.count("AWS::S3::Bucket") == 2 and "AWS::CDK::Metadata" not in kinds
+    (distribution,) = [it for it in template["Resources"].values() if it["Type"] == "AWS::CloudFront::Distribution"]
+    assert "Logging" not in distribution["Properties"]["DistributionConfig"]
     assert not (tmp_path / "cdk.context.json").exists(), "nothing was looked up"
 
 

@@ -46,8 +46,9 @@ def test_logs_are_forgotten(templates: dict[str, Template], name: str, within: s
     assert (rule["ExpirationInDays"], rule["Status"]) == (days, "Enabled")
 
 
-def test_without_logs_there_is_no_trace_of_them(templates: dict[str, Template]) -> None:
+def test_without_the_visitors_log_who_wrote_to_the_bucket_is_still_logged(templates: dict[str, Template]) -> None:
     bare = templates["bare"]
-    assert len(bare.ids("AWS::S3::Bucket")) == 1
     assert "Logging" not in bare.properties("AWS::CloudFront::Distribution")["DistributionConfig"]
-    assert "LoggingConfiguration" not in bare.properties("AWS::S3::Bucket")
+    assert text(bare.properties("AWS::S3::Bucket", "SiteStorage"))["LoggingConfiguration"]["LogFilePrefix"] == "bucket/"
+    ownership = bare.properties("AWS::S3::Bucket", "SiteLogs")["OwnershipControls"]
+    assert ownership == {"Rules": [{"ObjectOwnership": "BucketOwnerEnforced"}]}, "nothing writes through an ACL"

@@ -1,4 +1,4 @@
-"""Who asked for what: access logs of the distribution and of the site's bucket, in a bucket of their own that forgets."""
+"""Who asked for what: access logs of the site's bucket and, unless switched off, of the distribution, in a bucket that forgets."""
 
 from __future__ import annotations
 
@@ -21,20 +21,19 @@ class AccessLogs(Construct):
 
     CloudFront's standard logging writes through an ACL, which a new bucket refuses unless its ownership says otherwise
     (docs.aws.amazon.com/AmazonCloudFront/latest/DeveloperGuide/standard-logging-legacy-s3.html). Its newer way of logging is set
-    up in us-east-1 only, and a site's stack may be in any region.
+    up in us-east-1 only, and a site's stack may be in any region. Without the visitors' requests (`visitors` false) no ACL counts.
     """
 
-    def __init__(self, scope: Construct, construct_id: str, *, days: int, removal_policy: RemovalPolicy) -> None:
+    def __init__(self, scope: Construct, construct_id: str, *, days: int, visitors: bool, removal_policy: RemovalPolicy) -> None:
         super().__init__(scope, construct_id)
         if days < 1:
-            raise PropertyError(
-                f"access logs cannot be kept for {days} days", "say 1 or more, or switch them off with access_logs=False"
-            )
+            raise PropertyError(f"access logs cannot be kept for {days} days", "say 1 or more")
+        ownership = s3.ObjectOwnership.BUCKET_OWNER_PREFERRED if visitors else s3.ObjectOwnership.BUCKET_OWNER_ENFORCED
         self.bucket = s3.Bucket(
             self,
             "Bucket",
             block_public_access=s3.BlockPublicAccess.BLOCK_ALL,
-            object_ownership=s3.ObjectOwnership.BUCKET_OWNER_PREFERRED,
+            object_ownership=ownership,
             encryption=s3.BucketEncryption.S3_MANAGED,
             enforce_ssl=True,
             minimum_tls_version=1.2,

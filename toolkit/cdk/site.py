@@ -24,7 +24,7 @@ class StaticSite(Construct):
     domain_names, certificate_arn: own hosts (`*.example.com`: all below it) and a certificate of us-east-1 for them; both or none.
     hosted_zone_id, hosted_zone_name: a Route 53 zone that gets the hosts' records; without it they are made by hand.
     price_class: which of CloudFront's locations serve.
-    access_logs, log_days: whether requests are logged, and for how many days logs are kept.
+    access_logs: whether the visitors' requests are logged; who wrote to the bucket always is. log_days: how long logs are kept.
     web_acl_arn: a WAFv2 web ACL with the scope CLOUDFRONT.
     comment: shown in the CloudFront console, at most 128 characters.
 
@@ -52,9 +52,8 @@ class StaticSite(Construct):
         domains.check_arn("web_acl_arn", web_acl_arn, domains.WEB_ACL_PATTERN)
         policy = removal_policy(stage)
         storage = SiteStorage(self, "Storage", removal_policy=policy)
-        logs = AccessLogs(self, "Logs", days=log_days, removal_policy=policy) if access_logs else None
-        if logs:
-            logs.take_from(storage.bucket)
+        logs = AccessLogs(self, "Logs", days=log_days, visitors=access_logs, removal_policy=policy)
+        logs.take_from(storage.bucket)
         routing = EdgeRouting(self, "Routing", removal_policy=policy)
         delivery = SiteDelivery(
             self,
@@ -65,7 +64,7 @@ class StaticSite(Construct):
             comment=comment,
             domain_names=domain_names,
             certificate=acm.Certificate.from_certificate_arn(self, "Certificate", certificate_arn) if certificate_arn else None,
-            log_bucket=logs.bucket if logs else None,
+            log_bucket=logs.bucket if access_logs else None,
             web_acl_arn=web_acl_arn,
         )
         storage.allow_reads_by(delivery.distribution)
@@ -73,7 +72,7 @@ class StaticSite(Construct):
             HostRecords(self, "Hosts", distribution=delivery.distribution, domain_names=domain_names, zone=zone)
 
         self.bucket = storage.bucket
-        self.log_bucket = logs.bucket if logs else None
+        self.log_bucket = logs.bucket
         self.store = routing.store
         self.distribution = delivery.distribution
         self.outputs = self._outputs()
