@@ -25,7 +25,7 @@ MAY_IMPORT = {
     "local": BASE,
     "aws": BASE,
     "cdk": {"config", "edgecode", "engine", "errors", "paths", "presets"},
-    "targets": BASE | {"aws", "local", "workspace"},
+    "targets": BASE | {"aws", "config", "local", "workspace"},
     "builds": TOOLS,
     "config": TOOLS,
     "console": TOOLS,
@@ -37,7 +37,7 @@ MAY_IMPORT = {
     "wizard": TOOLS | {"wizard"},
     "pipeline": TOOLS | {"targets"},
     "commands": TOOLS | {"pipeline", "targets", "wizard"},
-    "cli": {"commands", "console", "errors"},
+    "cli": {"commands", "console", "errors", "targets"},
     "__main__": {"cli"},
     "__init__": set(),
 }

@@ -144,8 +144,8 @@ def test_bad_names(name: str) -> None:
         (('branch = "trunk"', 'branch = "--force"'), 3, 'branch is "--force"', "name of the branch"),
         (('not_found = "/missing.html"', 'not_found = "missing.html"'), 21, "routing.not_found is", "starting with a slash"),
         (('secrets = ["TOKEN"]', 'secrets = ["MODE"]'), 17, "MODE is in build.env and in build.secrets", "one of them"),
-        (('region = "eu-west-1"', 'region = "Ireland"'), 33, 'aws.region is "Ireland"', "such as eu-west-1"),
-        (('stage = "development"', 'stage = "staging"'), 35, 'aws.stage is "staging"', '"production", "development"'),
+        (('region = "eu-west-1"', 'region = "Ireland"'), 35, 'aws.region is "Ireland"', "such as eu-west-1"),
+        (('stage = "development"', 'stage = "staging"'), 37, 'aws.stage is "staging"', '"production", "development"'),
         (('secrets = ["TOKEN"]', 'secrets = ["A", "A"]'), 12, 'build.secrets[1] repeats "A"', "once"),
     ],
 )

@@ -18,6 +18,7 @@ from toolkit.errors import EXIT_BUG, EXIT_INTERRUPTED, EXIT_OK, EXIT_USAGE, EXIT
 
 if TYPE_CHECKING:
     from toolkit.console import Console
+    from toolkit.targets import Ways
 
 VERSION = "0.1.0"
 _DISK_FULL = (errno.ENOSPC, errno.EDQUOT)
@@ -49,8 +50,11 @@ class _Parser(argparse.ArgumentParser):
         raise UsageError(f"{self.prog}: {message}", f"see `{self.prog} --help`")
 
 
-def main(argv: Sequence[str] | None = None) -> int:
-    """Run one verb. Exit codes: 0 done, 1 the user can mend it, 2 wrong usage, 3 a bug of ours, 130 interrupted."""
+def main(argv: Sequence[str] | None = None, ways: Ways | None = None) -> int:
+    """Run one verb. Exit codes: 0 done, 1 the user can mend it, 2 wrong usage, 3 a bug of ours, 130 interrupted.
+
+    `ways` are how the world outside is reached, for tests that bring their own.
+    """
     words = list(sys.argv[1:] if argv is None else argv)
     try:
         from toolkit.console import Console
@@ -58,7 +62,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return EXIT_INTERRUPTED
     console = Console(json="--json" in words)
     try:
-        return _dispatch(words, console)
+        return _dispatch(words, console, ways)
     except UsageError as error:
         console.error(error)
         return EXIT_USAGE
@@ -85,7 +89,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return _report_bug(error, console)
 
 
-def _dispatch(words: list[str], console: Console) -> int:
+def _dispatch(words: list[str], console: Console, ways: Ways | None) -> int:
     if not words or words[0] in ("-h", "--help", "help"):
         print(_overview())
         return EXIT_OK
@@ -99,6 +103,7 @@ def _dispatch(words: list[str], console: Console) -> int:
     parser = _Parser(prog=f"toolkit {verb}", description=module.__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     module.add_arguments(parser)
     parser.add_argument("--json", action="store_true", help="print one JSON document for programs to read")
+    parser.set_defaults(ways=ways)
     try:
         args = parser.parse_args(words[1:])
     except SystemExit as stop:  # --help

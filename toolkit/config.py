@@ -31,7 +31,7 @@ class NoConfig(UserError):
 
 @dataclass(frozen=True)
 class AwsConfig:
-    """`[aws]`: where in AWS the site is, and what its stacks are made of. Empty texts leave it to the environment or to the default.
+    """`[aws]`: where in AWS the site is, and what its stacks are made of. Empty texts leave it to the environment or a default.
 
     `stack` names a stack of somebody's own that the site is part of, `outputs` what the names of its outputs begin with.
     The rest are properties of `StaticSite` and `ReleaseWorkflow` (toolkit/cdk).

@@ -133,12 +133,15 @@ class _Dry:
         self.objects = DryObjects(target.objects)
         self.routes = DryRoutes(target.routes)
 
+    def released(self, record: Release) -> str:
+        return ""
+
     def __getattr__(self, name: str) -> object:
         return getattr(self._target, name)
 
 
 def dry(target: Target) -> Target:
-    """The same target, nothing of what is written reaches it."""
+    """The same target, nothing of what is written or told reaches it."""
     return _Dry(target)  # type: ignore[return-value]
 
 
@@ -147,6 +150,7 @@ def report(prepared: Prepared, done: Release, target: Target, console: Console, 
     planned, urls = prepared.plan, [target.url(host) for host in done.hosts]
     table = planned.table()
     cost = table.cost
+    told = target.released(done)
     counts = {reason: planned.count(reason) for reason in ("new", "changed", "unchanged", "already there", "carried", "removed")}
     console.result(
         {
@@ -156,6 +160,7 @@ def report(prepared: Prepared, done: Release, target: Target, console: Console, 
             "release": done.number,
             "ended_canary": done.ended or None,
             "urls": urls,
+            "watch": told or None,
             "dry_run": dry_run,
             "files": {**counts, "sent": len(planned.uploads), "bytes": planned.bytes},
             "ignored": list(planned.ignored),
@@ -177,6 +182,8 @@ def report(prepared: Prepared, done: Release, target: Target, console: Console, 
     console.say(f"{console.style(done.channel, 'bold')} {verb} {console.style(done.version, 'green')} (release {done.number})")
     if done.ended:
         console.say(f"  the canary {done.ended} ended with it")
+    if told:
+        console.say(f"  {told}")
     for url in urls:
         console.say(f"  {console.style(url, 'cyan')}")
     spent = "  ".join(f"{stage} {value:.2f}s" for stage, value in prepared.seconds.items())

@@ -5,20 +5,79 @@ An adapter is loaded when it is chosen: a local deploy imports nothing of AWS.
 
 from __future__ import annotations
 
+import importlib.util
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
-from toolkit.engine.target import Target
-from toolkit.errors import UsageError
+from toolkit.engine import stacks
+from toolkit.engine.ports import RouteStore
+from toolkit.engine.target import EdgeRun, Target
+from toolkit.errors import UsageError, UserError
+from toolkit.paths import resource
 from toolkit.workspace import home
 
-NAMES = ("local",)
+if TYPE_CHECKING:
+    from toolkit.config import SiteConfig
+
+NAMES = ("local", "aws")
 DEFAULT = "local"
+# Those with a server of their own to run.
+SERVERS = ("local",)
 
 
-def open_target(name: str = DEFAULT, root: Path | None = None) -> Target:
-    """The named target, its state below `root` (default: `workspace.home()`). UsageError for an unknown name."""
+@dataclass(frozen=True)
+class Ways:
+    """How the world outside is reached; a test brings ways of its own. `connect` makes a boto3 session of a region and a profile."""
+
+    connect: Callable[[str, str], Any] | None = None
+
+
+def open_target(
+    name: str = DEFAULT, root: Path | None = None, *, site: Callable[[], SiteConfig] | None = None, ways: Ways | None = None
+) -> Target:
+    """The named target, its state on this machine below `root` (default: `workspace.home()`).
+
+    `site` is asked where a target is one site's alone. UserError when the target is not set up, UsageError for an unknown name.
+    """
     if name == "local":
         from toolkit.local.target import LocalTarget
 
         return LocalTarget(root or home())
+    if name == "aws":
+        if site is None:
+            raise UsageError(f"the target {name} is one site's: there is none here", "name it with --site")
+        return _aws_target(site(), ways or Ways())
     raise UsageError(f"there is no target {name!r}", f"choose one of: {', '.join(NAMES)}")
+
+
+def _aws_target(config: SiteConfig, ways: Ways) -> Target:
+    _check_installed("boto3")
+    from toolkit.aws import outputs
+    from toolkit.aws.target import AwsTarget
+
+    session = _session(config, ways)
+    stack = config.aws.stack or stacks.stack_name(stacks.SITE, config.name)
+    found = outputs.site_outputs(outputs.stack_outputs(session, stack), config.aws.outputs, stack)
+    return AwsTarget(session, found, hosts=config.hosts, watch_minutes=config.aws.watch_minutes, edge=_edge)
+
+
+def _session(config: SiteConfig, ways: Ways) -> Any:
+    from toolkit.aws import session
+
+    made = (ways.connect or session.session)(config.aws.region, config.aws.profile)
+    session.check(made)
+    return made
+
+
+def _edge(routes: Mapping[str, str] | RouteStore) -> EdgeRun:
+    """The functions run on this machine, as CloudFront does not say which of its answers came from where."""
+    from toolkit.local.edge import Edge
+
+    return Edge(routes, resource("functions") / "edge")
+
+
+def _check_installed(library: str) -> None:
+    if importlib.util.find_spec(library) is None:
+        raise UserError(f"the target aws needs {library}, which is not installed", "run `pip install 'hosting-toolkit[aws]'`")

@@ -24,7 +24,7 @@ def add_site(parser: argparse.ArgumentParser) -> None:
 
 
 def add_target(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--target", choices=NAMES, default=DEFAULT, help=f"where sites run (default: {DEFAULT})")
+    parser.add_argument("--target", choices=NAMES, help=f"where the site runs (default: what site.toml says, else {DEFAULT})")
 
 
 def add_channel(parser: argparse.ArgumentParser) -> None:
@@ -46,7 +46,19 @@ def add_yes(parser: argparse.ArgumentParser) -> None:
 
 
 def target_of(args: argparse.Namespace) -> Target:
-    return open_target(args.target)
+    return open_target(target_name(args), site=lambda: config_of(args), ways=args.ways)
+
+
+def target_name(args: argparse.Namespace) -> str:
+    """The target that --target names, else the site's own."""
+    from toolkit import config
+
+    if args.target:
+        return str(args.target)
+    try:
+        return config_of(args).target
+    except config.NoConfig:
+        return DEFAULT
 
 
 def config_of(args: argparse.Namespace) -> SiteConfig:

@@ -76,10 +76,13 @@ def move(target: Target, config: SiteConfig, channel: str, version: str, reason:
                 canonical=netloc(target, config.canonical),
             ),
         )
+    told = target.released(done)
     urls = [target.url(host) for host in hosts]
-    console.result({**asdict(done), "urls": urls, "seconds": seconds})
+    console.result({**asdict(done), "watch": told or None, "urls": urls, "seconds": seconds})
     console.say(f"{console.style(channel, 'bold')} serves {console.style(version, 'green')} (release {done.number}, {reason})")
     if done.ended:
         console.say(f"  {common.ended(done)}")
+    if told:
+        console.say(f"  {told}")
     for url in urls:
         console.say(f"  {console.style(url, 'cyan')}")

@@ -16,6 +16,7 @@ from toolkit.commands import common
 from toolkit.engine import channels, release
 from toolkit.engine.target import Server, Target
 from toolkit.errors import UserError
+from toolkit.targets import SERVERS, open_target
 from toolkit.workspace import Workspace, home
 
 if TYPE_CHECKING:
@@ -30,11 +31,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--address", help="the address to listen on (default: 127.0.0.1, this machine only)")
     parser.add_argument("--stop", action="store_true", help="stop the server that runs in the background")
     parser.add_argument("--descriptor", type=int, help=argparse.SUPPRESS)
-    common.add_target(parser)
+    parser.add_argument("--target", choices=SERVERS, default=SERVERS[0], help=f"whose server (default: {SERVERS[0]})")
 
 
 def run(args: argparse.Namespace, console: Console) -> int:
-    target = common.target_of(args)
+    target = open_target(args.target)
     if args.stop:
         stopped = target.stop()
         console.result({"stopped": stopped})
@@ -51,7 +52,7 @@ def serve(target: Target, address: str | None, port: int | None, descriptor: int
         for record in release.channels(target.routes):
             if record.channel == channels.LIVE:
                 console.say(f"  {record.site:<16} {target.url(record.hosts[0])}")
-        _watch_all(home() / "sites", stop, console)
+        _watch_all(home() / "sites", stop, target.name, console)
 
     def ready(server: Server) -> None:
         console.say(f"serving on {server.where}; stop with Ctrl-C")
@@ -63,7 +64,7 @@ def serve(target: Target, address: str | None, port: int | None, descriptor: int
         stop.set()
 
 
-def _watch_all(sites: Path, stop: threading.Event, console: Console) -> None:
+def _watch_all(sites: Path, stop: threading.Event, target: str, console: Console) -> None:
     """Watch the upload folder of each site, also of those that come later or come back."""
     watchers: dict[str, threading.Thread] = {}
     said: set[str] = set()
@@ -71,18 +72,18 @@ def _watch_all(sites: Path, stop: threading.Event, console: Console) -> None:
         for folder in sites.glob("*/uploads"):
             known = watchers.get(folder.parent.name)
             if known is None or not known.is_alive():
-                watcher = threading.Thread(target=_watch, args=(folder, stop, console, said), daemon=True)
+                watcher = threading.Thread(target=_watch, args=(folder, stop, target, console, said), daemon=True)
                 watchers[folder.parent.name] = watcher
                 watcher.start()
         stop.wait(_NEW_SITES_SECONDS)
 
 
-def _watch(folder: Path, stop: threading.Event, console: Console, said: set[str]) -> None:
+def _watch(folder: Path, stop: threading.Event, target: str, console: Console, said: set[str]) -> None:
     from toolkit.sources import uploads
 
     workspace = Workspace(folder.parent.name)
     try:
-        uploads.watch(folder, lambda archive: _release(workspace, archive, console), stop=stop)
+        uploads.watch(folder, lambda archive: _release(workspace, archive, target, console), stop=stop)
     except UserError as error:
         # The server goes on, and the folder is tried again; the reason is told once.
         if error.what not in said:
@@ -90,9 +91,9 @@ def _watch(folder: Path, stop: threading.Event, console: Console, said: set[str]
             console.warn(f"{error.what} ({error.fix})")
 
 
-def _release(workspace: Workspace, archive: Path, console: Console) -> None:
+def _release(workspace: Workspace, archive: Path, target: str, console: Console) -> None:
     """Deploy in a process of its own: a build must not share the server's memory, and may be killed without it."""
-    command = [sys.executable, "-m", "toolkit", "deploy", str(archive), "--site", workspace.site]
+    command = [sys.executable, "-m", "toolkit", "deploy", str(archive), "--site", workspace.site, "--target", target]
     done = subprocess.run(command, cwd=workspace.folder, capture_output=True, text=True, errors="replace", check=False)
     console.note(f"upload {archive.name} for {workspace.site}: {'released' if done.returncode == 0 else 'failed'}")
     if done.returncode != 0:

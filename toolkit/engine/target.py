@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from toolkit.engine.channels import Names
+from toolkit.engine.model import Release
 from toolkit.engine.ports import ObjectStore, RouteStore
 
 
@@ -68,6 +69,9 @@ class Target(Protocol):
 
     def edge(self, routes: Mapping[str, str] | None = None) -> EdgeRun:
         """The routing functions, reading this target's route store, or `routes` instead of it."""
+
+    def released(self, record: Release) -> str:
+        """Told of each release that a person or a build made: what the target does about it, in words, "" for nothing."""
 
 
 def netloc(target: Target, host: str) -> str:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from toolkit.engine.channels import Names
+from toolkit.engine.model import Release
 from toolkit.engine.target import EdgeRun, Server
 from toolkit.errors import UserError
 from toolkit.local.objects import FolderObjects
@@ -104,6 +105,9 @@ class LocalTarget:
         from toolkit.local.edge import Edge
 
         return Edge(self.routes if routes is None else dict(routes), resource("functions") / "edge")
+
+    def released(self, record: Release) -> str:
+        return ""
 
 
 def _described(info: ServerInfo) -> Server:

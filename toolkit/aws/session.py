@@ -1,0 +1,59 @@
+"""The one place where a boto3 session is made, and how long this package waits for AWS."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from botocore.config import Config
+from botocore.exceptions import BotoCoreError, ClientError
+
+from toolkit.aws.errors import answered, unanswered
+from toolkit.errors import UserError
+
+# (region, profile) -> session; a test brings sessions of its own.
+Connect = Callable[[str, str], Any]
+
+# For the first questions of a command: whoever mistyped a region, or has no network, hears of it within five seconds.
+FIRST = Config(connect_timeout=2, read_timeout=3, retries={"mode": "standard", "total_max_attempts": 1})
+# For the rest: the account answers, so a pause is worth waiting for.
+STEADY = Config(connect_timeout=5, read_timeout=30, retries={"mode": "standard", "total_max_attempts": 5}, max_pool_connections=64)
+
+
+def session(region: str = "", profile: str = "") -> Any:
+    """A boto3 session; empty texts leave region and profile to the environment and to AWS's own files. UserError."""
+    import boto3
+
+    try:
+        return boto3.Session(region_name=region or None, profile_name=profile or None)
+    except BotoCoreError as error:
+        raise unanswered(error, "AWS") from error
+
+
+def check(session: Any) -> None:
+    """UserError when the session has no region or no credentials; AWS is not asked."""
+    if not session.region_name:
+        raise UserError("no AWS region is set", 'say it in site.toml: [aws] region = "eu-west-1", or set AWS_REGION')
+    try:
+        found = session.get_credentials()
+    except BotoCoreError as error:
+        raise unanswered(error, "AWS") from error
+    if found is None:
+        raise UserError("there are no AWS credentials", "run `aws configure` or `aws sso login`, or set AWS_PROFILE")
+
+
+@contextmanager
+def asking(where: str, action: str) -> Iterator[None]:
+    """boto3's errors as UserError or Unavailable: `where` names what was asked, `action` is what a policy would allow."""
+    try:
+        yield
+    except ClientError as error:
+        raise answered(error, where, action) or UserError(f"{where}: {_text(error)}", "see what AWS says of it") from error
+    except BotoCoreError as error:
+        raise unanswered(error, where) from error
+
+
+def _text(error: ClientError) -> str:
+    said = error.response.get("Error", {})
+    return f"{said.get('Code', '')}: {said.get('Message', '')}".strip(": ")

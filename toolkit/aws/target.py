@@ -1,0 +1,85 @@
+"""The AWS target: a bucket, a KeyValueStore and a distribution that are there already, found by their stack's outputs."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from toolkit.aws import names
+from toolkit.aws.objects import S3Objects
+from toolkit.aws.routes import KeyValueRoutes
+from toolkit.aws.session import STEADY, asking
+from toolkit.engine import channels
+from toolkit.engine.model import Release
+from toolkit.engine.ports import RouteStore
+from toolkit.engine.target import EdgeRun, Server
+from toolkit.errors import Unavailable, UsageError, UserError
+
+# What a person or a build put live; a rollback goes to what has served before, and undoing that by itself would be worse.
+_WATCHED = ("deploy", "push", "promote")
+
+
+class AwsTarget:
+    """One site's hosting. `outputs` are those of `aws.outputs.site_outputs`; `hosts` are the site's own.
+
+    `edge` makes the routing functions run here over what they are given to read, for `explain`.
+    """
+
+    name = "aws"
+    workers = 32
+
+    def __init__(
+        self,
+        session: Any,
+        outputs: Mapping[str, str],
+        *,
+        hosts: Sequence[str] = (),
+        watch_minutes: int = 15,
+        edge: Callable[[Mapping[str, str] | RouteStore], EdgeRun],
+    ) -> None:
+        self.session = session
+        self.outputs = dict(outputs)
+        self.domain_name = outputs["DomainName"]
+        self.names = names.aws_names(self.domain_name, hosts)
+        with asking("AWS", "s3:GetObject"):
+            self.objects = S3Objects(session.client("s3", config=STEADY), outputs["Bucket"])
+        self.routes = KeyValueRoutes(session, outputs["KeyValueStoreArn"])
+        self._watch_minutes = watch_minutes
+        self._edge = edge
+
+    def url(self, host: str) -> str:
+        return names.preview_link(host, self.domain_name)
+
+    def start(self, *, address: str | None, port: int | None) -> Server:
+        return self.server()
+
+    def serve(self, *, address: str | None, port: int | None, descriptor: int | None, ready: Callable[[Server], None]) -> int:
+        raise UsageError("in AWS nothing is to be started: CloudFront answers", "see `toolkit status`")
+
+    def server(self) -> Server:
+        """The distribution; that it is there is as much as its stack says."""
+        return Server("running", f"CloudFront, {self.domain_name} ({self.outputs['DistributionId']})")
+
+    def stop(self) -> bool:
+        return False
+
+    def edge(self, routes: Mapping[str, str] | None = None) -> EdgeRun:
+        return self._edge(self.routes if routes is None else routes)
+
+    def released(self, record: Release) -> str:
+        """Start the watch of a release to live. That it could not be started is said, as the release itself is made."""
+        machine = self.outputs.get("WatchArn")
+        if not machine or not self._watch_minutes or record.channel != channels.LIVE or record.reason not in _WATCHED:
+            return ""
+        until = record.at + self._watch_minutes * 60
+        given = {"channel": record.channel, "release": record.number, "version": record.version, "until": until}
+        try:
+            with asking(machine, "states:StartExecution"):
+                # Named after the release: to start it twice is to start it once.
+                self.session.client("stepfunctions", config=STEADY).start_execution(
+                    stateMachineArn=machine, name=f"{record.site}-{record.number}-{record.token[:12]}", input=json.dumps(given)
+                )
+        except (UserError, Unavailable) as error:
+            return f"nobody watches this release: {error}"
+        return f"watched for {self._watch_minutes} minutes: an alarm flips it back"
