@@ -15,7 +15,7 @@ from dataclasses import replace
 from functools import partial
 
 from toolkit.engine import channels, gates, layout, limits, pointers, release, tables
-from toolkit.engine.errors import Conflict, Unavailable, UserError
+from toolkit.engine.errors import Busy, Conflict, Unavailable, UserError
 from toolkit.engine.gates import Access
 from toolkit.engine.model import Release
 from toolkit.engine.ports import ObjectStore, RouteStore
@@ -100,7 +100,7 @@ def _write(objects: ObjectStore, routes: RouteStore, site: str, channel: str, ed
         except (Conflict, Unavailable):
             tables.backoff(misses, sleep)
             misses += 1
-    raise UserError(f"the route store stayed busy: {site} was changed in part or not at all", "run the command again")
+    raise Busy(f"the route store stayed busy: {site} was changed in part or not at all", "run the command again")
 
 
 def _concerned(routes: RouteStore, site: str, channel: str) -> list[Release]:

@@ -23,6 +23,10 @@ class Conflict(Exception):
     """The store changed since its ETag was read: nothing was written, read again and retry."""
 
 
+class Busy(UserError):
+    """Others are at it and nothing was done; the same command will do later."""
+
+
 class LimitExceeded(UserError):
     """A limit of the store would be passed (key, value, batch or store size): nothing was written."""
 

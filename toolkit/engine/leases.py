@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 
 from toolkit.engine import layout
-from toolkit.engine.errors import NotFound, UserError
+from toolkit.engine.errors import Busy, NotFound
 from toolkit.engine.ports import ObjectStore
 
 DEPLOY_SECONDS = 3600.0
@@ -125,7 +125,7 @@ class Sweep:
         self._lease.announce()
         if self._lease.others("deploy"):
             self._lease.withdraw()
-            raise UserError(
+            raise Busy(
                 f"a deploy of {self._site} is under way",
                 f"prune again when it has ended ({DEPLOY_SECONDS / 60:.0f} min at most)",
             )

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field, replace
 from itertools import islice
 
 from toolkit.engine import hosts, layout, leases, limits, tables
-from toolkit.engine.errors import Conflict, NotFound, Superseded, Unavailable, UserError
+from toolkit.engine.errors import Busy, Conflict, NotFound, Superseded, Unavailable, UserError
 from toolkit.engine.model import Manifest, Release
 from toolkit.engine.ports import ObjectStore, RouteStore
 
@@ -177,7 +177,7 @@ def _flip(
     done = _already_done(objects, last(routes, site, channel), token)
     if done:
         return done
-    raise UserError(f"the route store stayed busy: {channel} of {site} was not switched", "run the command again")
+    raise Busy(f"the route store stayed busy: {channel} of {site} was not switched", "run the command again")
 
 
 def _already_done(objects: ObjectStore, there: Release | None, token: str) -> Release | None:

@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from toolkit.engine import layout, limits, pointers
-from toolkit.engine.errors import Conflict, LimitExceeded, Unavailable, UserError
+from toolkit.engine.errors import Busy, Conflict, LimitExceeded, Unavailable, UserError
 from toolkit.engine.model import Manifest, canonical
 from toolkit.engine.ports import RouteStore
 
@@ -85,8 +85,8 @@ def _write_record(routes: RouteStore, manifest: Manifest, table: Table, sleep: S
     raise _busy()
 
 
-def _busy() -> UserError:
-    return UserError("the route store stayed busy", "run the command again")
+def _busy() -> Busy:
+    return Busy("the route store stayed busy", "run the command again")
 
 
 def read_record(routes: RouteStore, site: str, version: str) -> dict[str, Any] | None:
