@@ -12,8 +12,7 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 from toolkit.commands import common
-from toolkit.engine import channels, prune, release
-from toolkit.engine.model import Release
+from toolkit.engine import channels, release, rollback
 from toolkit.engine.target import Target, netloc
 from toolkit.errors import UserError
 from toolkit.progress import timed
@@ -39,20 +38,11 @@ def run(args: argparse.Namespace, console: Console) -> int:
     if args.version:
         version = common.version_of(target, config.name, args.version)
     else:
-        version = now.version if now.canary else _before(target, now)
+        version = now.version if now.canary else rollback.before(target.objects, target.routes, now).version
     if version == now.version and not now.canary:
         raise UserError(f"{channel} of {config.name} serves {version} already", "see `toolkit releases` for other versions")
-    move(target, config, channel, version, "rollback", args.message, console)
+    move(target, config, channel, version, rollback.REASON, args.message, console)
     return 0
-
-
-def _before(target: Target, now: Release) -> str:
-    """The version that served before; releases of the same version, and versions pruned since, are passed over."""
-    there = set(prune.versions_of(target.objects, now.site))
-    for entry in release.entries(target.objects, now.site, now.channel):
-        if entry.number < now.number and entry.version != now.version and entry.version in there:
-            return entry.version
-    raise UserError(f"{now.channel} of {now.site} served nothing else before", "see `toolkit releases`, or deploy again")
 
 
 def move(target: Target, config: SiteConfig, channel: str, version: str, reason: str, note: str, console: Console) -> None:
