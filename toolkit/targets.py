@@ -29,7 +29,7 @@ SERVERS = ("local",)
 
 @dataclass(frozen=True)
 class Ways:
-    """How the world outside is reached; a test brings ways of its own. `connect` makes a boto3 session of a region and a profile."""
+    """How the world outside is reached; a test brings its own. `connect` makes a boto3 session of a region and a profile."""
 
     connect: Callable[[str, str], Any] | None = None
 

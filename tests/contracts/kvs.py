@@ -117,7 +117,7 @@ class FakeKeyValueStore:
             status, headers, body = _STATUS[error.args[0]], {"x-amzn-ErrorType": error.args[0]}, {"Message": error.args[1]}
         if fault == _LOST:
             raise ConnectionClosedError(endpoint_url=request.url)
-        return AWSResponse(request.url, status, HeadersDict(headers), _Raw(json.dumps(body).encode()))
+        return AWSResponse(request.url, status, HeadersDict(headers), Raw(json.dumps(body).encode()))
 
     def _fault(self, operation: str) -> str:
         for number, (name, fault) in enumerate(self._faults):
@@ -209,7 +209,7 @@ class LaggingEdge:
         return random.Random(f"{self._seed} {key} {moment}").uniform(0, self.spread)
 
 
-class _Raw:
+class Raw:
     """A body as urllib3 hands it over."""
 
     def __init__(self, body: bytes) -> None:

@@ -17,6 +17,6 @@ def aws_names(domain_name: str, hosts: Sequence[str]) -> Names:
 
 
 def preview_link(host: str, domain_name: str) -> str:
-    """The address of a host, as a visitor types it; below the distribution's own domain, the link that sets the preview's cookie."""
+    """The address of a host, as visitors type it; below the distribution's own domain, the link that sets a preview's cookie."""
     label = host.removesuffix(f".{domain_name}")
     return f"https://{host}/" if label == host else f"https://{domain_name}/_preview/{label}"

@@ -51,7 +51,7 @@ def site_outputs(outputs: Mapping[str, str], prefix: str, stack: str) -> dict[st
     if missing:
         raise UserError(
             f"the stack {stack} has no output {prefix}{missing[0]}",
-            "set the site up again (toolkit up --target aws); in a stack of your own, say what its outputs begin with: [aws] outputs",
+            "set the site up again (toolkit up --target aws); for a stack of your own, say [aws] outputs in site.toml",
         )
     return {name: value for name, value in found.items() if value}
 

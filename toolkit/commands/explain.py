@@ -47,8 +47,8 @@ def run(args: argparse.Namespace, console: Console) -> int:
         return explain_all(target, common.site_of(args), console)
     url = args.url
     if url.startswith("/"):
-        url = f"http://{channels.hosts(common.site_of(args), channels.LIVE, target.names)[0]}{url}"
-    parts = urlsplit(url if "://" in url else f"http://{url}")
+        url = target.url(channels.hosts(common.site_of(args), channels.LIVE, target.names)[0]).rstrip("/") + url
+    parts = urlsplit(url if "://" in url else f"{target.url('host').split(':')[0]}://{url}")
     if not parts.hostname or re.search(r"[\s\x00-\x1f]", url):
         raise UserError(f"{args.url!r} is no URL", "give one such as http://blog.localhost:8080/about, or a path")
     headers = {"cloudfront-forwarded-proto": parts.scheme, **dict(_header(text) for text in args.header)}
