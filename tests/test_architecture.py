@@ -46,6 +46,7 @@ ONLY_IN = {
     "boto3": "aws",
     "botocore": "aws",
     "awscrt": "aws",
+    "dns": "aws",
     "aws_cdk": "cdk",
     "constructs": "cdk",
     "git": "sources",

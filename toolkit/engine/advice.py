@@ -1,0 +1,173 @@
+"""What a target says of itself before and after it is set up: findings, checks, policies and costs, as values to print."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Protocol
+
+# States of findings and checks. UNKNOWN: it could not be found out, which is no verdict.
+OK, WARNING, PROBLEM, UNKNOWN = "ok", "warning", "problem", "unknown"
+# What a managed policy may hold, white space not counted ("IAM and AWS STS quotas", IAM user guide).
+POLICY_CHARACTERS = 6144
+
+
+@dataclass(frozen=True)
+class SiteFacts:
+    """What of site.toml decides about a site's hosting; the fields are those of `[aws]`. `site` is "" outside a project."""
+
+    site: str = ""
+    hosts: tuple[str, ...] = ()
+    region: str = ""
+    profile: str = ""
+    stack: str = ""
+    outputs: str = ""
+    certificate_arn: str = ""
+    hosted_zone_id: str = ""
+    hosted_zone_name: str = ""
+    web_acl_arn: str = ""
+    permissions_boundary: str = ""
+    access_logs: bool = True
+    log_days: int = 90
+    watch_minutes: int = 15
+    keep: int = 10
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing that was looked at. `fix` is what to do about anything but OK."""
+
+    topic: str
+    state: str
+    what: str
+    fix: str = ""
+
+
+@dataclass(frozen=True)
+class Check:
+    """One thing that was tried where sites run. `note` is the row of docs/fidelity.md that it proves, `found` what was seen."""
+
+    note: str
+    what: str
+    state: str
+    found: str = ""
+
+
+@dataclass(frozen=True)
+class Statement:
+    """Part of a policy: who has it may do `actions` to `resources`. `reason` says in which step, and what for."""
+
+    sid: str
+    actions: Sequence[str]
+    resources: Sequence[str]
+    reason: str
+    conditions: Mapping[str, Mapping[str, str | Sequence[str]]] = field(default_factory=dict)
+
+    def as_json(self) -> dict[str, object]:
+        """As IAM takes it."""
+        said: dict[str, object] = {
+            "Sid": self.sid,
+            "Effect": "Allow",
+            "Action": sorted(self.actions),
+            "Resource": list(self.resources),
+        }
+        return {**said, "Condition": self.conditions} if self.conditions else said
+
+
+@dataclass(frozen=True)
+class Policy:
+    """A managed policy. `holder` says whose it is, for people."""
+
+    name: str
+    holder: str
+    statements: tuple[Statement, ...]
+
+    def document(self) -> dict[str, object]:
+        return {"Version": "2012-10-17", "Statement": [one.as_json() for one in self.statements]}
+
+    @property
+    def size(self) -> int:
+        """Characters as IAM counts them."""
+        return len(json.dumps(self.document(), separators=(",", ":")))
+
+
+@dataclass(frozen=True)
+class Traffic:
+    """What a site is assumed to do in a month; sizes in KB of 1,000 bytes. `changed` is the share of files that a deploy sends."""
+
+    visits: int = 10_000
+    pages_per_visit: float = 3.0
+    requests_per_page: float = 12.0
+    page_kb: float = 500.0
+    deploys: int = 30
+    files: int = 500
+    site_mb: float = 50.0
+    changed: float = 0.05
+    routes: int = 600
+
+
+@dataclass(frozen=True)
+class CostLine:
+    """`amount` of `unit` in a month, of which `free` cost nothing; `dollars` is what the rest costs, `full` what all would.
+
+    `why` is how the amount comes about, `source` the page of the price.
+    """
+
+    what: str
+    amount: float
+    unit: str
+    free: float
+    dollars: float
+    full: float
+    why: str
+    source: str
+
+
+@dataclass(frozen=True)
+class Bill:
+    """A month's cost and a deploy's, in US dollars before tax. `assumptions` are lines for people; prices are as of `dated`."""
+
+    dated: str
+    region: str
+    lines: tuple[CostLine, ...]
+    deploy: tuple[CostLine, ...]
+    assumptions: tuple[str, ...]
+
+    @property
+    def month(self) -> float:
+        return sum(line.dollars for line in self.lines)
+
+    @property
+    def month_without_free(self) -> float:
+        return sum(line.full for line in self.lines)
+
+    @property
+    def per_deploy(self) -> float:
+        return sum(line.full for line in self.deploy)
+
+    def as_json(self) -> dict[str, object]:
+        sums = {"month": self.month, "month_without_free_tier": self.month_without_free, "deploy": self.per_deploy}
+        return {**asdict(self), "dollars": {name: round(value, 6) for name, value in sums.items()}}
+
+
+class Advisor(Protocol):
+    """What a target can say of itself. UsageError where a question makes no sense for it."""
+
+    def doctor(self) -> Sequence[Finding]:
+        """Look at all that must be in order; it raises nothing and takes a few seconds at most."""
+
+    def verify(self, *, seconds: float) -> Iterator[Check]:
+        """Try on the running target what only it can prove, and clean up. `seconds`: how long writes of the store are watched."""
+
+    def permissions(self, step: str, *, boundary: str) -> Sequence[Policy]:
+        """The smallest policies for a step; `boundary` names a managed policy that roles must carry."""
+
+    def cost(self, traffic: Traffic) -> Bill:
+        """What that traffic would cost."""
+
+
+def worst(states: Iterable[str]) -> str:
+    """The gravest of these states; OK of none."""
+    order = (OK, UNKNOWN, WARNING, PROBLEM)
+    return max(states, key=order.index, default=OK)
