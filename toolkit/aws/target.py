@@ -40,7 +40,7 @@ class AwsTarget:
     ) -> None:
         self.session = session
         self.outputs = dict(outputs)
-        self.domain_name = outputs["DomainName"]
+        self.domain_name: str = outputs["DomainName"]
         self.names = names.aws_names(self.domain_name, hosts)
         with asking("AWS", "s3:GetObject"):
             self.objects = S3Objects(session.client("s3", config=STEADY), outputs["Bucket"])

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from toolkit.commands import common
 from toolkit.engine import channels
 from toolkit.engine.target import Server, Target
+from toolkit.targets import open_target
 from toolkit.workspace import Workspace, home
 
 if TYPE_CHECKING:
@@ -39,7 +40,7 @@ def run(args: argparse.Namespace, console: Console) -> int:
     from toolkit import config
 
     found = config.load(Path.cwd())
-    return up(found, common.target_of(args), args.branch or found.branch, args.address, args.port, not args.no_serve, console)
+    return up(found, open_target(args.target or found.target), args.branch or found.branch, args.address, args.port, not args.no_serve, console)
 
 
 def up(
