@@ -53,6 +53,11 @@ def pin(site: str, version: str) -> str:
     return f"{site}/pins/{version}.json"
 
 
+def runs(site: str) -> str:
+    """Below it, one record for each run of a release workflow."""
+    return f"{site}/runs/"
+
+
 def locks(site: str) -> str:
     return f"{site}/locks/"
 

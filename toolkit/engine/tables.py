@@ -167,11 +167,15 @@ def _nonce(ref: str) -> str:
 
 def new_nonce(now: float) -> str:
     """Unique, and tells its age: seconds in base 36, then three random characters."""
-    digits, rest = "", int(now)
-    while rest:
-        rest, digit = divmod(rest, 36)
+    return base36(int(now)) + "".join(secrets.choice(_ALPHABET) for _ in range(_RANDOM))
+
+
+def base36(number: int) -> str:
+    digits = ""
+    while number:
+        number, digit = divmod(number, 36)
         digits = _ALPHABET[digit] + digits
-    return digits + "".join(secrets.choice(_ALPHABET) for _ in range(_RANDOM))
+    return digits
 
 
 def write(routes: RouteStore, puts: Mapping[str, str], deletes: Sequence[str], sleep: Sleep = time.sleep) -> None:

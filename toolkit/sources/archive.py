@@ -17,9 +17,9 @@ from typing import BinaryIO
 
 from toolkit.errors import UserError
 from toolkit.sources.staging import staged
-from toolkit.sources.zip_members import ArchiveLimits, Member, find_end, read_members
+from toolkit.sources.zip_members import ArchiveLimits, Member, entries, find_end, read_members
 
-__all__ = ["DEFAULT", "PROJECT_FILES", "ArchiveLimits", "check_complete", "extract", "strip_root"]
+__all__ = ["DEFAULT", "PROJECT_FILES", "ArchiveLimits", "check_complete", "extract", "strip_root", "survey"]
 
 DEFAULT = ArchiveLimits()
 # A folder with one of these at its root is a project to build; none of them belongs into a built site.
@@ -54,6 +54,21 @@ def extract(archive: Path, dest: Path, *, limits: ArchiveLimits = DEFAULT) -> in
         raise _unwritten(archive, dest, error) from error
 
 
+def survey(file: BinaryIO, name: str, *, limits: ArchiveLimits = DEFAULT) -> tuple[int, int]:
+    """How many files and folders an archive holds, and how many bytes they unpack to, by its directory; `name` is for messages.
+
+    Reads the end of the file only, and past `limits.files` not even all of that: it says how much work there is, not that it is
+    sound. UserError when there is no directory.
+    """
+    try:
+        end = find_end(file)
+        if end.entries > limits.files:
+            return end.entries, 0
+        return end.entries, sum(info.file_size for info in entries(file, end, limits))
+    except UserError as error:
+        raise UserError(f"{name}: {error.what}", error.fix) from error
+
+
 def check_complete(archive: Path) -> None:
     """UserError when the archive does not end as a whole zip does: truncated, still being written, or no zip at all.
 
@@ -68,11 +83,11 @@ def check_complete(archive: Path) -> None:
 
 def strip_root(dest: Path) -> Path:
     """Where the site or project is: `dest`, or the one folder in it that wraps everything, as in GitHub's zips."""
-    entries = list(dest.iterdir())
-    if len(entries) == 1 and entries[0].is_dir():
+    found = list(dest.iterdir())
+    if len(found) == 1 and found[0].is_dir():
         names = {"index.html", *PROJECT_FILES}
-        if any((entries[0] / name).is_file() for name in names):
-            return entries[0]
+        if any((found[0] / name).is_file() for name in names):
+            return found[0]
     return dest
 
 

@@ -66,7 +66,7 @@ class Member:
 def read_members(file: BinaryIO, limits: ArchiveLimits) -> list[Member]:
     """Every member worth unpacking, in the order of the archive. UserError naming the first that must not be."""
     end = find_end(file)
-    infos = _entries(file, end, limits)
+    infos = entries(file, end, limits)
     paths = [_checked(info, limits) for info in infos]
     wanted = [not is_clutter(path) for path in paths]
     check_tree([(p, _is_folder(i)) for p, i, want in zip(paths, infos, wanted, strict=True) if want], limits.files)
@@ -126,7 +126,7 @@ def _no_end(file: BinaryIO, length: int) -> UserError:
     return UserError("is an empty file" if not length else "is not a zip archive", _ZIP_AGAIN)
 
 
-def _entries(file: BinaryIO, end: End, limits: ArchiveLimits) -> list[zipfile.ZipInfo]:
+def entries(file: BinaryIO, end: End, limits: ArchiveLimits) -> list[zipfile.ZipInfo]:
     """The directory's entries, counted by hand first: `zipfile` would make an object of each of millions."""
     if end.size > limits.directory_bytes:
         raise UserError(f"has a directory of {end.size:,} bytes, {limits.directory_bytes:,} are allowed", _ZIP_AGAIN)

@@ -1,0 +1,163 @@
+"""Publish an artifact as a version: fetch the zip, unpack it, send what is new, seal. Visitors notice nothing.
+
+A zip with more files than an ordinary site, or more bytes, is left to CodeBuild, which runs `python3 -m lambdas.publish` with the
+event in the variable EVENT: there is no limit of 15 minutes. Running it twice gives the same version.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from toolkit.aws.artifacts import Artifact
+from toolkit.engine import channels
+from toolkit.engine.errors import UserError
+from toolkit.engine.model import Settings, Source
+from toolkit.engine.publish import Plan, plan, publish
+from toolkit.sources import archive
+
+from . import common, runs
+from .common import Event, Result, Services
+
+# What a function has the time and room for, with much to spare.
+LARGE_FILES, LARGE_BYTES = 5_000, 1 << 30
+# A source's time orders releases: one from the future would hold back every release until then.
+_AHEAD_SECONDS = 300.0
+_WORKERS = 16
+
+
+def handler(event: Event, context: object) -> Result:
+    return common.handle(step, event)
+
+
+def step(event: Event, services: Services) -> Result:
+    """`{"run", "channel", "source", "who"}` → `{"run", "channel", "large"}`: nothing was done yet when it is large."""
+    name, channel = common.given(event, "run", str), channels.parse(common.given(event, "channel", str))
+    runs.key(services.site, name)
+    artifact, source = _artifact(event, services), _source(event, services)
+    if _is_large(artifact):
+        return {"run": name, "channel": channel, "large": True}
+    return _publish(event, services, artifact, source)
+
+
+def large(event: Event, services: Services) -> Result:
+    """The same whatever the size."""
+    return _publish(event, services, _artifact(event, services), _source(event, services))
+
+
+def _publish(event: Event, services: Services, artifact: Artifact, source: Source) -> Result:
+    name, channel = common.given(event, "run", str), channels.parse(common.given(event, "channel", str))
+    objects, routes, site = services.objects, services.routes, services.site
+    with _scratch() as scratch:
+        folder = _unpacked(artifact, scratch)
+        try:
+            planned = plan(
+                objects,
+                routes,
+                site=site,
+                folder=folder,
+                source=source,
+                settings=_settings(services),
+                channels=tuple(dict.fromkeys((channel, channels.LIVE))),
+                strict=services.value("STRICT", "") == "true",
+                now=services.clock(),
+            )
+            manifest = publish(objects, routes, planned, workers=_WORKERS, clock=services.clock, sleep=services.sleep)
+        except UserError as error:
+            error.what = error.what.replace(str(folder), artifact.name)  # that folder is gone when somebody reads it
+            raise
+    runs.write(objects, site, name, _run(planned, manifest.version, source, channel, str(event.get("who") or "unknown")))
+    return {"run": name, "channel": channel, "large": False}
+
+
+def _run(planned: Plan, version: str, source: Source, channel: str, who: str) -> runs.Run:
+    assets = planned.manifest.assets.values()
+    return runs.Run(
+        version=version,
+        order=source.time,
+        commit=source.commit,
+        message=source.message,
+        channel=channel,
+        who=who,
+        files=len(assets),
+        bytes=sum(asset.size for asset in assets),
+        new=len(planned.uploads),
+        warnings=tuple(str(problem) for problem in (*planned.problems, *planned.warnings)),
+    )
+
+
+def _artifact(event: Event, services: Services) -> Artifact:
+    source = common.given(event, "source", dict)
+    if source.get("kind") != "zip":
+        raise UserError(f"a source of the kind {source.get('kind')!r} cannot be published here", "give a zip of a built site")
+    bucket, key = common.given(source, "bucket", str), common.given(source, "key", str)
+    return Artifact(services.session, bucket, key, str(source.get("version") or ""))
+
+
+def _source(event: Event, services: Services) -> Source:
+    source = common.given(event, "source", dict)
+    moment = common.given(source, "time", float)
+    if not 0 < moment < services.clock() + _AHEAD_SECONDS:
+        raise UserError(
+            f"the source's time {moment:.0f} lies in the future, or is none",
+            "give it in seconds since 1970, from a clock that is right",
+        )
+    texts = {name: str(source.get(name) or "") for name in ("commit", "branch", "message", "author")}
+    return Source("zip", moment, **texts)
+
+
+def _is_large(artifact: Artifact) -> bool:
+    with artifact.open() as file:
+        entries, size = archive.survey(file, artifact.name)
+    return entries > LARGE_FILES or max(size, artifact.size) > LARGE_BYTES
+
+
+def _settings(services: Services) -> Settings:
+    found = services.json("SETTINGS", "{}")
+    try:
+        return Settings(**{**found, "immutable": tuple(found.get("immutable", ()))})
+    except TypeError as error:
+        raise UserError(f"the function's variable SETTINGS does not fit: {error}", "deploy the stack again") from error
+
+
+def _unpacked(artifact: Artifact, scratch: Path) -> Path:
+    """The site's folder. The zip is gone by then: both together may be more than the function has room for."""
+    file = scratch / artifact.name
+    artifact.download(file)
+    archive.extract(file, scratch / "site")
+    file.unlink()
+    return archive.strip_root(scratch / "site")
+
+
+@contextmanager
+def _scratch() -> Iterator[Path]:
+    """An empty folder. Lambda may start a process anew where one was killed, and what that had left takes up room."""
+    here = Path(tempfile.gettempdir())
+    for old in here.glob("publish-*"):
+        if not Path(f"/proc/{old.name.split('-')[1]}").exists() or old.name.split("-")[1] == str(os.getpid()):
+            shutil.rmtree(old, ignore_errors=True)
+    folder = Path(tempfile.mkdtemp(prefix=f"publish-{os.getpid()}-", dir=here))
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def main() -> int:
+    """CodeBuild's way in."""
+    try:
+        common.handle(large, json.loads(os.environ["EVENT"]))
+    except Exception as error:
+        print(f"{type(error).__name__}: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
