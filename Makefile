@@ -2,8 +2,9 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+GATES := build/gates
 
-.PHONY: demo test lint bench bench-serve bench-push bench-flips bench-edge edges clean
+.PHONY: demo test lint bench bench-serve bench-push bench-flips bench-edge edges gates gate-tools security clean
 
 demo: $(VENV)/.base
 	$(BIN)/toolkit demo
@@ -15,6 +16,26 @@ lint: $(VENV)/.test
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+
+# What templates are held to, with tools of their own below build/gates; `security` also writes the table of docs/security.md.
+gates: $(VENV)/.test gate-tools
+	CI=true $(BIN)/pytest -q tests/cdk tests/gates
+
+security: $(VENV)/.test gate-tools
+	$(BIN)/python -m tests.gates.security
+
+gate-tools: $(GATES)/checkov/.ready $(GATES)/asl/.ready
+
+$(GATES)/checkov/.ready: tests/gates/requirements.txt
+	$(PYTHON) -m venv $(GATES)/checkov
+	$(GATES)/checkov/bin/python -m pip install --quiet --disable-pip-version-check -r $<
+	touch $@
+
+$(GATES)/asl/.ready: tests/gates/package.json
+	mkdir -p $(GATES)/asl
+	cp $< $(GATES)/asl/
+	cd $(GATES)/asl && npm install --silent --no-package-lock --omit-lockfile-registry-resolved
+	touch $@
 
 bench: bench-push bench-serve
 

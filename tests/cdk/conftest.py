@@ -3,32 +3,39 @@
 from __future__ import annotations
 
 import os
+from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.cdk import configs
+from tests.cdk import bundles
 from tests.cdk.templates import Template
 from tests.conftest import require_tool
 
+if TYPE_CHECKING:
+    from tests.gates.nag import Synthesis
+
 
 @pytest.fixture(scope="session")
-def cdk() -> None:
-    """The CDK can run, and does not comment on the Node.js that is there."""
+def cdk(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """The CDK can run, does not comment on the Node.js that is there, and finds a bundle of functions."""
     require_tool("node", "the CDK runs in it")
     for kind in ("END_OF_LIFE", "DEPRECATED", "UNTESTED"):
         os.environ[f"JSII_SILENCE_WARNING_{kind}_NODE_VERSION"] = "18,20,22,23,24,25,26"
+    os.environ["TOOLKIT_BUNDLE"] = str(bundles.stand_in(tmp_path_factory.mktemp("bundle")))
 
 
 @pytest.fixture(scope="session")
-def templates(cdk: None, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Template]:
-    """Those of tests/cdk/configs.py by name: plain, hosts, certificate (of `hosts`), given, bare, pair (two sites in a stack) …"""
-    from aws_cdk import App
+def synthesis(cdk: None, tmp_path_factory: pytest.TempPathFactory) -> Synthesis:
+    """All configurations, with cdk-nag on; tests/cdk/test_gates.py asks what it said."""
+    from tests.gates import nag
 
-    folder = tmp_path_factory.mktemp("cdk.out")
-    app = App(outdir=str(folder), analytics_reporting=False)
-    configs.build(app)
-    app.synth()
-    return configs.read(folder)
+    return nag.synthesise(tmp_path_factory.mktemp("cdk.out"))
+
+
+@pytest.fixture(scope="session")
+def templates(synthesis: Synthesis) -> dict[str, Template]:
+    """Those of tests/cdk/configs.py by name: plain, hosts, certificate (of `hosts`), given, bare, pair (two sites in a stack) …"""
+    return synthesis.templates
 
 
 @pytest.fixture(scope="session")

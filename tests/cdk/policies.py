@@ -9,6 +9,22 @@ from typing import Any
 
 from tests.cdk.templates import text
 
+# Actions for which IAM knows no narrower resource (the service authorization reference has no resource type for them):
+# docs.aws.amazon.com/service-authorization/latest/reference/list_amazoncloudwatchlogs.html and …/list_awsx-ray.html.
+WITHOUT_RESOURCE = {
+    "logs:CreateLogDelivery",
+    "logs:DeleteLogDelivery",
+    "logs:DescribeLogGroups",
+    "logs:DescribeResourcePolicies",
+    "logs:GetLogDelivery",
+    "logs:ListLogDeliveries",
+    "logs:PutResourcePolicy",
+    "logs:UpdateLogDelivery",
+    "xray:GetSamplingRules",
+    "xray:GetSamplingTargets",
+    "xray:PutTelemetryRecords",
+    "xray:PutTraceSegments",
+}
 _NEGATED = ("NotAction", "NotResource", "NotPrincipal")
 _SOURCES = {"aws:sourcearn", "aws:sourceaccount"}
 
@@ -46,7 +62,9 @@ def _wrong(statement: dict[str, Any]) -> Iterator[str]:
         return
     yield from (f"{key} allows whatever it does not name" for key in _NEGATED if key in statement)
     yield from (f"wildcard in the action {action}" for action in _list(statement.get("Action", [])) if "*" in action)
-    yield from ("allows on every resource" for resource in _list(statement.get("Resource", [])) if resource == "*")
+    if "*" in _list(statement.get("Resource", [])):
+        wide = [action for action in _list(statement.get("Action", [])) if action not in WITHOUT_RESOURCE]
+        yield from (f"allows {action} on every resource" for action in wide)
     principals = statement.get("Principal", {})
     named = {"AWS": principals} if isinstance(principals, str) else principals
     yield from ("allows everybody" for kind in named.values() for one in _list(kind) if "*" in one)

@@ -1,10 +1,7 @@
-"""Checks of whole templates: cfn-lint, and what policies may say. Each of our own rules is shown to catch something."""
+"""Checks of whole templates: cfn-lint, cdk-nag, checkov and our own of policies, of which each is shown to catch something."""
 
 from __future__ import annotations
 
-import json
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +9,9 @@ import pytest
 
 from tests.cdk.policies import findings
 from tests.cdk.templates import GIVEN, Template
+from tests.gates import checkov, lint, nag, tools
+from tests.gates.nag import MOST_ACKNOWLEDGED, Synthesis
 
-# I1022 and W3005 are about how the CDK writes joins and dependencies.
-IGNORED = ("I1022", "W3005")
 SOURCE = {"StringEquals": {"aws:SourceArn": "arn:${AWS::Partition}:cloudfront::1:distribution/2"}}
 GOOD = {
     "Effect": "Allow",
@@ -26,12 +23,44 @@ GOOD = {
 
 
 def test_cfn_lint_has_nothing_to_say(templates: dict[str, Template]) -> None:
-    lint = Path(sys.executable).with_name("cfn-lint")
-    options = ["--format", "json", "--include-checks", "I", "--ignore-checks", *IGNORED]
-    paths = [str(template.path) for template in templates.values()]
-    done = subprocess.run([lint, *options, "--template", *paths], capture_output=True, text=True, check=False)
-    said = [f"{it['Filename']}: {it['Rule']['Id']} {it['Message']}" for it in json.loads(done.stdout or "[]")]
-    assert (said, done.stderr, done.returncode) == ([], "", 0)
+    assert lint.run([template.path for template in templates.values()]) == []
+
+
+def test_cdk_nag_lets_the_synthesis_pass(synthesis: Synthesis) -> None:
+    assert sorted(set(synthesis.found) - set(synthesis.acknowledged)) == []
+    assert synthesis.error == ""
+
+
+def test_every_acknowledgement_is_of_a_finding_and_they_are_few(synthesis: Synthesis) -> None:
+    assert sorted(set(synthesis.acknowledged) - set(synthesis.found)) == []
+    assert {site: n for site, n in synthesis.acknowledged_by_site().items() if n > MOST_ACKNOWLEDGED} == {}
+
+
+def test_a_finding_that_nobody_acknowledged_fails_the_synthesis(cdk: None, tmp_path: Path) -> None:
+    from aws_cdk import App, Stack, Validations
+    from aws_cdk import aws_s3 as s3
+    from cdk_nag import AwsSolutionsChecks
+
+    app = App(outdir=str(tmp_path), analytics_reporting=False)
+    Validations.of(app).add_plugins(AwsSolutionsChecks(app))
+    s3.Bucket(Stack(app, "stack"), "Bucket")
+    assert "ValidationFailed" in nag.synth(app)
+
+
+def test_checkov_finds_what_is_on_the_list_and_no_more(templates: dict[str, Template]) -> None:
+    tools.require(tools.CHECKOV)
+    failures = checkov.run([template.path for template in templates.values()]).failures
+    assert [str(it) for it in checkov.unexpected(failures, checkov.skips())] == []
+    assert checkov.unused(failures, checkov.skips()) == []
+
+
+def test_a_skip_of_checkov_holds_for_its_resources_alone() -> None:
+    skip = checkov.Skip("CKV_AWS_18", r"AWS::S3::Bucket\..*LogsBucket", "why")
+    logs = checkov.Failure("a.template.json", "CKV_AWS_18", "AWS::S3::Bucket.SiteLogsBucketEB9B49C8", "has access logging")
+    site = checkov.Failure("a.template.json", "CKV_AWS_18", "AWS::S3::Bucket.SiteStorageBucket5BDB9672", "has access logging")
+    other = checkov.Failure("a.template.json", "CKV_AWS_19", logs.resource, "is encrypted")
+    assert checkov.unexpected([logs, site, other], [skip]) == [site, other]
+    assert checkov.unused([logs], [skip]) == [] and checkov.unused([site, other], [skip]) == [skip]
 
 
 def test_no_policy_says_more_than_it_must(templates: dict[str, Template]) -> None:
@@ -43,8 +72,8 @@ def test_no_policy_says_more_than_it_must(templates: dict[str, Template]) -> Non
     [
         ({"Action": "s3:*"}, "wildcard in the action s3:*"),
         ({"Action": ["s3:GetObject", "s3:Get*"]}, "wildcard in the action s3:Get*"),
-        ({"Resource": "*"}, "allows on every resource"),
-        ({"Resource": ["${Bucket.Arn}", "*"]}, "allows on every resource"),
+        ({"Resource": "*"}, "allows s3:GetObject on every resource"),
+        ({"Resource": ["${Bucket.Arn}", "*"]}, "allows s3:GetObject on every resource"),
         ({"Principal": "*"}, "allows everybody"),
         ({"Principal": {"AWS": "*"}}, "allows everybody"),
         ({"NotResource": "${Bucket.Arn}"}, "NotResource allows whatever it does not name"),
@@ -57,6 +86,14 @@ def test_the_check_of_policies_sees(change: dict[str, Any], complaint: str) -> N
     assert findings(_with(GOOD)) == []
     found = findings(_with({**GOOD, **change}))
     assert len(found) == 1 and complaint in found[0]
+
+
+def test_every_resource_is_for_actions_that_know_no_other() -> None:
+    traces = {"Effect": "Allow", "Action": ["xray:PutTraceSegments", "logs:CreateLogDelivery"], "Resource": "*"}
+    assert findings(_with(traces)) == []
+    assert findings(_with({**traces, "Action": ["xray:PutTraceSegments", "xray:GetTraceSummaries"]})) == [
+        "Policy: allows xray:GetTraceSummaries on every resource"
+    ]
 
 
 def test_a_policy_may_deny_to_everybody() -> None:

@@ -71,10 +71,12 @@ class StaticSite(Construct):
         if zone := domains.hosted_zone(self, hosted_zone_id, hosted_zone_name):
             HostRecords(self, "Hosts", distribution=delivery.distribution, domain_names=domain_names, zone=zone)
 
+        self.domain_names, self.access_logs, self.web_acl_arn = tuple(domain_names), access_logs, web_acl_arn
         self.bucket = storage.bucket
         self.log_bucket = logs.bucket
         self.store = routing.store
         self.distribution = delivery.distribution
+        self.request_function, self.response_function = routing.request, routing.response
         self.outputs = self._outputs()
 
     def _outputs(self) -> dict[str, CfnOutput]:
@@ -84,6 +86,8 @@ class StaticSite(Construct):
             "KeyValueStoreArn": (self.store.key_value_store_arn, "the store of the routing data"),
             "DistributionId": (self.distribution.distribution_id, "the distribution that visitors reach"),
             "DomainName": (self.distribution.distribution_domain_name, "the host that CloudFront gave it"),
+            "RequestFunction": (self.request_function.function_name, "the function that routes requests"),
+            "ResponseFunction": (self.response_function.function_name, "the function that finishes responses"),
         }
         outputs = Construct(self, "Outputs")
         return {name: CfnOutput(outputs, name, value=value, description=text) for name, (value, text) in values.items()}
