@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 GATES := build/gates
 
-.PHONY: demo test lint bench bench-serve bench-push bench-flips bench-edge edges gates gate-tools security clean
+.PHONY: demo test lint bundle bench bench-serve bench-push bench-flips bench-edge edges gates gate-tools security clean
 
 demo: $(VENV)/.base
 	$(BIN)/toolkit demo
@@ -55,6 +55,10 @@ bench-edge: $(VENV)/.test
 # 20,000 steps of deploys, rollbacks and canaries while edges lag behind; about ten minutes.
 edges: $(VENV)/.test
 	LAGGING_STEPS=20000 $(BIN)/pytest -q -s tests/aws/test_lagging_edges.py
+
+# What the Lambda functions run, into build/lambda: handlers, and libraries as ready-made wheels for their processor.
+bundle: $(VENV)/.test
+	$(BIN)/python -m toolkit.bundle
 
 $(VENV)/bin/python:
 	$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or newer is needed; set PYTHON=/path/to/python3.11" if sys.version_info < (3, 11) else 0)'
