@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tests.cdk.templates import CERTIFICATE, WEB_ACL, Template
+from tests.cdk.templates import CERTIFICATE, WEB_ACL, WEBHOOK, Template
 
 if TYPE_CHECKING:
     from aws_cdk import App
@@ -24,29 +24,50 @@ SITES = {
     # A wildcard for previews.
     "wildcard": {"hosts": ("example.com", "*.example.com"), **ZONE},
     # As little as can be.
-    "bare": {"stage": "development", "access_logs": False, "price_class": "100"},
+    "bare": {"stage": "development", "access_logs": False, "price_class": "100", "watch_minutes": 0},
+    # Everything about releases said.
+    "full": {
+        "hosts": ("www.example.org", "example.org"),
+        "certificate_arn": CERTIFICATE,
+        "canonical": "example.org",
+        "keep": 3,
+        "grace_hours": 1.5,
+        "preview_days": 7,
+        "watch_minutes": 5,
+        "strict": True,
+        "webhook_secret_arn": WEBHOOK,
+        "permissions_boundary": "ours",
+    },
 }
-STACKS = {f"toolkit-site-{name}": name for name in SITES} | {
-    "toolkit-certificate-hosts": "certificate",
-    "toolkit-certificate-printed": "certificate-printed",
-    "toolkit-certificate-wildcard": "certificate-wildcard",
-    "pair": "pair",
-}
+SITE_STACKS = {f"toolkit-site-{name}": name for name in SITES}
+ALARM_STACKS = {f"toolkit-alarms-{name}": f"alarms-{name}" for name in SITES}
+STACKS = (
+    SITE_STACKS
+    | ALARM_STACKS
+    | {
+        "toolkit-certificate-hosts": "certificate",
+        "toolkit-certificate-printed": "certificate-printed",
+        "toolkit-certificate-wildcard": "certificate-wildcard",
+        "pair": "pair",
+    }
+)
 
 
 def build(app: App) -> None:
     """Add every configuration to `app`."""
     from aws_cdk import Stack
 
-    from toolkit.cdk import StaticSite
+    from toolkit.cdk import ReleaseWorkflow, StaticSite
     from toolkit.cdk.stacks import Hosting
     from toolkit.cdk.stacks import build as build_site
 
     for name, given in SITES.items():
         build_site(app, Hosting(site=name, **given))  # type: ignore[arg-type]
     pair = Stack(app, "pair")
-    StaticSite(pair, "One", domain_names=["*.example.org"], certificate_arn=CERTIFICATE, log_days=7)
-    StaticSite(pair, "Two", stage="development")
+    one = StaticSite(pair, "One", domain_names=["*.example.org"], certificate_arn=CERTIFICATE, log_days=7)
+    two = StaticSite(pair, "Two", stage="development")
+    ReleaseWorkflow(pair, "OneRelease", hosting=one, site="one")
+    ReleaseWorkflow(pair, "TwoRelease", hosting=two, site="two")
 
 
 def read(folder: Path) -> dict[str, Template]:

@@ -10,7 +10,8 @@ from typing import Any
 # What the configurations below are given from outside. Only these may name a partition.
 CERTIFICATE = "arn:aws:acm:us-east-1:111122223333:certificate/0a1b2c3d-0000-4000-8000-000000000000"
 WEB_ACL = "arn:aws:wafv2:us-east-1:111122223333:global/webacl/shop/0a1b2c3d-0000-4000-8000-000000000000"
-GIVEN = (CERTIFICATE, WEB_ACL)
+WEBHOOK = "arn:aws:secretsmanager:eu-west-1:111122223333:secret:webhook-AbCdEf"
+GIVEN = (CERTIFICATE, WEB_ACL, WEBHOOK)
 
 
 @dataclass(frozen=True)
@@ -46,6 +47,8 @@ def text(value: Any) -> Any:
             return f"${{{name}}}"
         case {"Fn::GetAtt": [name, attribute]}:
             return f"${{{name}.{attribute}}}"
+        case {"Fn::Sub": str(written)}:
+            return written
         case {"Fn::Join": [separator, parts]}:
             return separator.join(text(part) for part in parts)
     return {key: text(item) for key, item in value.items()}

@@ -33,7 +33,9 @@ def test_the_stacks_of_the_site_in_this_folder(cdk: None, tmp_path: Path) -> Non
     assert {name: it["environment"] for name, it in stacks.items()} == {
         "toolkit-certificate-shop": "aws://unknown-account/us-east-1",
         "toolkit-site-shop": "aws://unknown-account/unknown-region",
+        "toolkit-alarms-shop": "aws://unknown-account/us-east-1",
     }
+    assert "toolkit-site-shop" in stacks["toolkit-alarms-shop"]["dependencies"], "the alarms come last"
     assert "toolkit-certificate-shop" in stacks["toolkit-site-shop"]["dependencies"], "the certificate comes first"
     template = json.loads((tmp_path / "cdk.out" / "toolkit-site-shop.template.json").read_text(encoding="utf-8"))
     kinds = [it["Type"] for it in template["Resources"].values()]

@@ -1,21 +1,25 @@
-"""Constructs for a CDK app (`from toolkit.cdk import StaticSite`), and the app of the command line's own stacks.
+"""Constructs for a CDK app (`from toolkit.cdk import StaticSite, ReleaseWorkflow`), and the app of the command line's own stacks.
 
 The only package that may import aws_cdk. Names are loaded when they are asked for: aws_cdk starts a Node.js process.
 """
 
 from __future__ import annotations
 
+import importlib
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from toolkit.cdk.alarms import SiteAlarms
+    from toolkit.cdk.dashboard import SiteDashboard
     from toolkit.cdk.site import StaticSite
+    from toolkit.cdk.workflow import ReleaseWorkflow
 
-__all__ = ["StaticSite"]
+__all__ = ["ReleaseWorkflow", "SiteAlarms", "SiteDashboard", "StaticSite"]
+
+_MODULES = {"ReleaseWorkflow": "workflow", "SiteAlarms": "alarms", "SiteDashboard": "dashboard", "StaticSite": "site"}
 
 
 def __getattr__(name: str) -> object:
-    if name == "StaticSite":
-        from toolkit.cdk.site import StaticSite
-
-        return StaticSite
+    if name in _MODULES:
+        return getattr(importlib.import_module(f"toolkit.cdk.{_MODULES[name]}"), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -58,7 +58,16 @@ def hosting(config: SiteConfig, said: Mapping[str, Any]) -> Hosting:
         given["access_logs"] = _switch("accessLogs", str(said["accessLogs"]))
     if "logDays" in said:
         given["log_days"] = _days("logDays", str(said["logDays"]))
-    return Hosting(site=config.name, hosts=config.hosts, **given)
+    return Hosting(
+        site=config.name,
+        hosts=config.hosts,
+        canonical=config.canonical,
+        settings=config.settings,
+        keep=config.keep,
+        grace_hours=config.grace_hours,
+        strict=config.strict,
+        **given,
+    )
 
 
 def _check_tools() -> None:

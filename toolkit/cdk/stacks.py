@@ -1,21 +1,33 @@
-"""The stacks of the command line: one for a site's hosting, one in us-east-1 for the certificate of its own hosts."""
+"""The stacks of the command line: one for a site's hosting and its releases; in us-east-1 one for the certificate of its own
+hosts, and one for the alarms."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
-from aws_cdk import App, CfnOutput, CfnParameter, Environment, Stack
+from aws_cdk import App, CfnOutput, CfnParameter, Environment, PermissionsBoundary, Stack
 from aws_cdk import aws_cloudfront as cloudfront
+from aws_cdk import aws_secretsmanager as secretsmanager
 from constructs import Construct
 
+from toolkit.cdk.alarms import SiteAlarms
+from toolkit.cdk.dashboard import SiteDashboard
 from toolkit.cdk.domains import CERTIFICATE_PATTERN, EDGE_REGION, SiteCertificate
 from toolkit.cdk.errors import PropertyError
 from toolkit.cdk.logs import DEFAULT_DAYS
 from toolkit.cdk.site import StaticSite
 from toolkit.cdk.stages import Stage
+from toolkit.cdk.workflow import ReleaseWorkflow
+from toolkit.engine.model import Settings
 
 CERTIFICATE_PARAMETER = "CertificateArn"
+# Outputs of the site's stack that are parameters of the alarms' stack, with what they are.
+ALARM_PARAMETERS = {
+    "DistributionId": r"^[A-Z0-9]+$",
+    "RequestFunction": r"^[A-Za-z0-9_-]{1,64}$",
+    "ResponseFunction": r"^[A-Za-z0-9_-]{1,64}$",
+}
 PRICE_CLASSES = {
     "all": cloudfront.PriceClass.PRICE_CLASS_ALL,
     "200": cloudfront.PriceClass.PRICE_CLASS_200,
@@ -25,7 +37,11 @@ PRICE_CLASSES = {
 
 @dataclass(frozen=True)
 class Hosting:
-    """What the stacks of one site are made of; the fields are those of `StaticSite`, `price_class` is a name of PRICE_CLASSES."""
+    """What the stacks of one site are made of; the fields are those of `StaticSite` and `ReleaseWorkflow`.
+
+    `price_class` is a name of PRICE_CLASSES, `permissions_boundary` the name of a managed policy that bounds every role,
+    `webhook_secret_arn` the whole ARN of the secret.
+    """
 
     site: str
     hosts: Sequence[str] = ()
@@ -37,6 +53,15 @@ class Hosting:
     access_logs: bool = True
     log_days: int = DEFAULT_DAYS
     web_acl_arn: str | None = None
+    canonical: str = ""
+    settings: Settings = field(default_factory=Settings)
+    keep: int = 10
+    grace_hours: float = 24.0
+    preview_days: int = 30
+    watch_minutes: int = 15
+    strict: bool = False
+    webhook_secret_arn: str | None = None
+    permissions_boundary: str | None = None
 
 
 def site_stack_name(site: str) -> str:
@@ -48,6 +73,10 @@ def certificate_stack_name(site: str) -> str:
     return f"toolkit-certificate-{site}"
 
 
+def alarms_stack_name(site: str) -> str:
+    return f"toolkit-alarms-{site}"
+
+
 def build(app: App, hosting: Hosting) -> None:
     """Add a site's stacks to `app`. PropertyError for values that do not fit."""
     certificate = None
@@ -57,6 +86,8 @@ def build(app: App, hosting: Hosting) -> None:
     if certificate:
         # Its ARN is a parameter of the site's stack.
         site.node.add_dependency(certificate)
+    # What it is about are its parameters, too.
+    AlarmsStack(app, alarms_stack_name(hosting.site), hosting=hosting).node.add_dependency(site)
 
 
 class CertificateStack(Stack):
@@ -83,7 +114,10 @@ class CertificateStack(Stack):
 
 
 class SiteStack(Stack):
-    """A site's hosting, in any region. Outputs: those of `StaticSite.outputs`, under their plain names."""
+    """A site's hosting and its releases, in any region.
+
+    Outputs: those of `StaticSite.outputs` and `ReleaseWorkflow.outputs`, under their plain names.
+    """
 
     def __init__(self, scope: Construct, construct_id: str, *, hosting: Hosting) -> None:
         super().__init__(
@@ -91,6 +125,7 @@ class SiteStack(Stack):
             construct_id,
             description=f"Hosting of the site {hosting.site}",
             tags={"toolkit:site": hosting.site},
+            permissions_boundary=_boundary(hosting.permissions_boundary),
         )
         site = StaticSite(
             self,
@@ -106,8 +141,28 @@ class SiteStack(Stack):
             web_acl_arn=hosting.web_acl_arn,
             comment=f"toolkit: {hosting.site}",
         )
-        for name, output in site.outputs.items():
+        workflow = self._workflow(site, hosting)
+        SiteDashboard(self, "Dashboard", hosting=site, workflow=workflow, site=hosting.site)
+        for name, output in {**site.outputs, **workflow.outputs}.items():
             output.override_logical_id(name)
+
+    def _workflow(self, site: StaticSite, hosting: Hosting) -> ReleaseWorkflow:
+        arn = hosting.webhook_secret_arn
+        return ReleaseWorkflow(
+            self,
+            "Release",
+            hosting=site,
+            site=hosting.site,
+            hosts=hosting.hosts,
+            canonical=hosting.canonical,
+            settings=hosting.settings,
+            keep=hosting.keep,
+            grace_hours=hosting.grace_hours,
+            preview_days=hosting.preview_days,
+            watch_minutes=hosting.watch_minutes,
+            strict=hosting.strict,
+            webhook_secret=secretsmanager.Secret.from_secret_complete_arn(self, "Webhook", arn) if arn else None,
+        )
 
     def _certificate_arn(self, hosting: Hosting) -> str | None:
         if hosting.certificate_arn is not None or not hosting.hosts:
@@ -121,6 +176,35 @@ class SiteStack(Stack):
             constraint_description=f"must be the ARN of a certificate in {EDGE_REGION}",
         )
         return parameter.value_as_string
+
+
+class AlarmsStack(Stack):
+    """The alarms of a site. Its parameters are the outputs of the site's stack of the same names: it may be of another region."""
+
+    def __init__(self, scope: Construct, construct_id: str, *, hosting: Hosting) -> None:
+        super().__init__(
+            scope,
+            construct_id,
+            env=Environment(region=EDGE_REGION),
+            description=f"Alarms of the site {hosting.site}, which flip its releases back",
+            tags={"toolkit:site": hosting.site},
+        )
+        source = f"of the stack {site_stack_name(hosting.site)}"
+        given = {
+            name: CfnParameter(self, name, type="String", allowed_pattern=pattern, description=f"output {name} {source}")
+            for name, pattern in ALARM_PARAMETERS.items()
+        }
+        SiteAlarms(
+            self,
+            "Alarms",
+            distribution_id=given["DistributionId"].value_as_string,
+            request_function=given["RequestFunction"].value_as_string,
+            response_function=given["ResponseFunction"].value_as_string,
+        )
+
+
+def _boundary(name: str | None) -> PermissionsBoundary | None:
+    return PermissionsBoundary.from_name(name) if name else None
 
 
 def _price_class(name: str) -> cloudfront.PriceClass:

@@ -1,0 +1,141 @@
+"""What the two state machines do, as plain Amazon States Language (states-language.net, JSONPath).
+
+Names in `${…}` are filled in by CloudFormation (DefinitionSubstitutions). Every task has a time, says what is worth another try,
+and where to go when it failed. Nothing but names and numbers goes through the machines: files stay in S3.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+State = dict[str, Any]
+
+# What the handlers call passing, and what Lambda says when it did not run them
+# (docs.aws.amazon.com/step-functions/latest/dg/bp-lambda-serviceexception.html).
+_PASSING = ("Unavailable", "Conflict")
+_LAMBDA = (
+    "Lambda.ClientExecutionTimeoutException",
+    "Lambda.ServiceException",
+    "Lambda.AWSLambdaException",
+    "Lambda.SdkClientException",
+    "Lambda.TooManyRequestsException",
+)
+_CODEBUILD = ("CodeBuild.AccountLimitExceededException", "CodeBuild.CodeBuildException", "CodeBuild.SdkClientException")
+# Under the same name a second start of the same execution is the first one.
+_STATES = ("StepFunctions.AWSStepFunctionsException", "StepFunctions.SdkClientException", "StepFunctions.ThrottlingException")
+# More than a function's own time: Step Functions must not give up on one that still works.
+_SPARE_SECONDS = 60
+_LOOK_SECONDS = 30
+_RUN = "$$.Execution.Name"
+# What the answers of `flip` and `watch` say of a release, as the next step is told.
+_RELEASE = {"channel.$": "$.channel", "release.$": "$.release", "version.$": "$.version"}
+
+
+@dataclass(frozen=True)
+class Definitions:
+    """`partition` of the ARNs; `seconds`: how long each function may take, by its name in `${…}`."""
+
+    partition: str
+    seconds: Mapping[str, int]
+
+    def release(self, *, large_seconds: int, watch_seconds: int) -> dict[str, Any]:
+        """Publish → verify → flip → start the watch (unless `watch_seconds` is 0) → notify.
+
+        A release that fails says so and ends as one; the channel then serves what it served before. What fails after the flip
+        changes nothing that visitors see: a release that could not be announced is one all the same.
+        """
+        given = {"run.$": _RUN, "channel.$": "$.channel", "source.$": "$.source", "who.$": "$.who"}
+        run = {"run.$": "$.run"}
+        flipped = "To be watched" if watch_seconds else "Notify"
+        states = {
+            "Begin": {"Type": "Pass", "Parameters": given, "Next": "Publish"},
+            "Publish": self._function(
+                "Publish", "$", to="Too large", ResultSelector={"large.$": "$.Payload.large"}, ResultPath="$.published"
+            ),
+            "Too large": _choice({"Variable": "$.published.large", "BooleanEquals": True, "Next": "Publish large"}, "Verify"),
+            "Publish large": self._publish_large(large_seconds),
+            "Verify": self._function("Verify", run, to="Flip", ResultPath=None),
+            "Flip": self._function("Flip", run, to=flipped, OutputPath="$.Payload"),
+            **(self._start_watch(watch_seconds) if watch_seconds else {}),
+            **self._ends({"previous.$": "$.previous", "message.$": "$.message", "at.$": "$.at"}, {"channel.$": "$.channel"}),
+        }
+        longest = large_seconds + sum(self.seconds.values())
+        return {"Comment": "Releases an artifact", "StartAt": "Begin", "TimeoutSeconds": 2 * longest, "States": states}
+
+    def watch(self, *, watch_seconds: int) -> dict[str, Any]:
+        """Look every 30 seconds until the time is over, somebody else released, or an alarm made it flip back."""
+        told = {**_RELEASE, "until.$": "$.until"}
+        found = {"watching": "Wait", "quiet": "Done", "overtaken": "Done"}
+        choices = [{"Variable": "$.outcome", "StringEquals": outcome, "Next": to} for outcome, to in found.items()]
+        states = {
+            "Wait": {"Type": "Wait", "Seconds": _LOOK_SECONDS, "Next": "Look"},
+            "Look": self._function("Watch", told, to="What now", OutputPath="$.Payload"),
+            "What now": {"Type": "Choice", "Choices": choices, "Default": "Notify"},
+            **self._ends({}, _RELEASE),
+        }
+        # A look that fails is tried again: that comes on top.
+        longest = watch_seconds + 10 * sum(self.seconds.values())
+        return {"Comment": "Flips back when an alarm goes off", "StartAt": "Wait", "TimeoutSeconds": longest, "States": states}
+
+    def _publish_large(self, seconds: int) -> State:
+        event = {"Name": "EVENT", "Type": "PLAINTEXT", "Value.$": "States.JsonToString($)"}
+        parameters = {"ProjectName": "${PublishLarge}", "EnvironmentVariablesOverride": [event]}
+        return self._task("codebuild:startBuild.sync", parameters, seconds, _CODEBUILD, to="Verify", ResultPath=None)
+
+    def _start_watch(self, seconds: int) -> dict[str, State]:
+        """Previews are not watched: the alarms are about what visitors get. Nobody waits for the end of it."""
+        live = [{"Variable": "$.outcome", "StringEquals": "released"}, {"Variable": "$.channel", "StringEquals": "live"}]
+        told = {**_RELEASE, "until.$": f"States.MathAdd($.at, {seconds})"}
+        parameters = {"StateMachineArn": "${WatchMachine}", "Name.$": _RUN, "Input": told}
+        return {
+            "To be watched": _choice({"And": live, "Next": "Start watch"}, "Notify"),
+            "Start watch": self._task("states:startExecution", parameters, _SPARE_SECONDS, _STATES, to="Notify", ResultPath=None),
+        }
+
+    def _ends(self, more: Mapping[str, Any], failed: Mapping[str, Any]) -> dict[str, State]:
+        """Say how it went and be done; or say that it failed, and fail with the error of the step that did."""
+        went = {"event.$": "$.outcome", "run.$": _RUN, **_RELEASE, **more}
+        error = {"event": "failed", "run.$": _RUN, **failed, "error.$": "$.failure.Error", "cause.$": "$.failure.Cause"}
+        unsaid = {"failure_path": "$.unsaid", "ResultPath": None}
+        return {
+            "Notify": self._function("Notify", went, to="Done", failed="Done", **unsaid),
+            "Done": {"Type": "Succeed"},
+            "Notify failure": self._function("Notify", error, to="Failed", failed="Failed", **unsaid),
+            "Failed": {"Type": "Fail", "ErrorPath": "$.failure.Error", "CausePath": "$.failure.Cause"},
+        }
+
+    def _function(self, name: str, payload: str | Mapping[str, Any], *, to: str, **rest: Any) -> State:
+        """Call the function `${name}` with `payload`: a JSONPath, or an object."""
+        given = {"Payload.$": payload} if isinstance(payload, str) else {"Payload": payload}
+        parameters = {"FunctionName": f"${{{name}}}", **given}
+        return self._task("lambda:invoke", parameters, self.seconds[name] + _SPARE_SECONDS, (*_PASSING, *_LAMBDA), to=to, **rest)
+
+    def _task(
+        self,
+        action: str,
+        parameters: Mapping[str, Any],
+        seconds: int,
+        passing: Sequence[str],
+        *,
+        to: str,
+        failed: str = "Notify failure",
+        failure_path: str = "$.failure",
+        **rest: Any,
+    ) -> State:
+        again = {"IntervalSeconds": 2, "BackoffRate": 2, "MaxAttempts": 5, "MaxDelaySeconds": 60, "JitterStrategy": "FULL"}
+        return {
+            "Type": "Task",
+            "Resource": f"arn:{self.partition}:states:::{action}",
+            "Parameters": parameters,
+            "TimeoutSeconds": seconds,
+            "Retry": [{"ErrorEquals": list(passing), **again}],
+            "Catch": [{"ErrorEquals": ["States.ALL"], "ResultPath": failure_path, "Next": failed}],
+            **rest,
+            "Next": to,
+        }
+
+
+def _choice(rule: Mapping[str, Any], otherwise: str) -> State:
+    return {"Type": "Choice", "Choices": [rule], "Default": otherwise}

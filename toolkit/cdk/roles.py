@@ -1,0 +1,149 @@
+"""Who may do what: a role of its own for each function, the machines and the project, and the bucket's policy for them.
+
+Rights in the bucket stand in its policy, where one look shows who may write what; everything else stands in the role. Trust is
+for this account only: `aws:SourceAccount` (docs.aws.amazon.com/IAM/latest/UserGuide/confused-deputy.html). The machine's or
+function's own ARN would be a circle: it needs the role first.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from aws_cdk import Aws
+from aws_cdk import aws_iam as iam
+from aws_cdk import aws_logs as logs
+from aws_cdk import aws_s3 as s3
+from constructs import Construct
+
+# All that the adapter in toolkit/aws/routes.py calls.
+KVS_ACTIONS = ("DescribeKeyValueStore", "GetKey", "ListKeys", "UpdateKeys")
+
+
+@dataclass(frozen=True)
+class Access:
+    """Folders below `<site>/` in the bucket: what lies in them may be read and listed, written, deleted."""
+
+    read: tuple[str, ...]
+    write: tuple[str, ...] = ()
+    delete: tuple[str, ...] = ()
+
+
+# What the engine's calls come to. Locks are leases: whoever holds one writes it and takes it back.
+PUBLISH = Access(
+    read=("blobs", "locks", "releases", "runs", "uploads", "versions"),
+    write=("blobs", "locks", "runs", "versions"),
+    delete=("blobs", "locks", "versions"),
+)
+VERIFY = Access(read=("blobs", "locks", "releases", "runs", "versions"), write=("locks", "releases"), delete=("locks",))
+RELEASE = Access(read=("locks", "releases", "runs", "versions"), write=("locks", "releases"), delete=("locks",))
+UPKEEP = Access(
+    read=("blobs", "locks", "pins", "releases", "versions"),
+    write=("locks", "releases"),
+    delete=("blobs", "locks", "logs", "versions"),
+)
+
+
+def service_role(
+    scope: Construct,
+    construct_id: str,
+    *,
+    service: str,
+    description: str,
+    statements: Sequence[iam.PolicyStatement],
+    managed_policies: Sequence[iam.IManagedPolicy] = (),
+) -> iam.Role:
+    """A role that `service` may take in this account. Its policy is part of it, so that nothing runs before it applies."""
+    return iam.Role(
+        scope,
+        construct_id,
+        assumed_by=iam.ServicePrincipal(service, conditions={"StringEquals": {"aws:SourceAccount": Aws.ACCOUNT_ID}}),
+        description=description,
+        inline_policies={"Own": iam.PolicyDocument(statements=list(statements))},
+        managed_policies=list(managed_policies),
+    )
+
+
+def allow_in_bucket(bucket: s3.IBucket, site: str, name: str, roles: Sequence[iam.IRole], access: Access) -> None:
+    """Let the roles do that in the bucket: at most four statements, whose ids begin with `name`."""
+    principals: list[iam.IPrincipal] = [iam.ArnPrincipal(role.role_arn) for role in roles]
+    objects = (
+        ("Reads", "s3:GetObject", access.read),
+        ("Writes", "s3:PutObject", access.write),
+        ("Deletes", "s3:DeleteObject", access.delete),
+    )
+    for verb, action, folders in objects:
+        if folders:
+            resources = [bucket.arn_for_objects(f"{site}/{folder}/*") for folder in folders]
+            bucket.add_to_resource_policy(
+                iam.PolicyStatement(sid=f"{name}{verb}", principals=principals, actions=[action], resources=resources)
+            )
+    bucket.add_to_resource_policy(
+        iam.PolicyStatement(
+            sid=f"{name}Lists",
+            principals=principals,
+            actions=["s3:ListBucket"],
+            resources=[bucket.bucket_arn],
+            # Only who may list is told that an object is missing (404), others that it is forbidden
+            # (docs.aws.amazon.com/AmazonS3/latest/API/API_HeadObject.html). A GET or HEAD has no prefix, hence `IfExists`.
+            conditions={"StringLikeIfExists": {"s3:prefix": [f"{site}/{folder}/*" for folder in access.read]}},
+        )
+    )
+
+
+def allow_artifacts(bucket: s3.IBucket, roles: Sequence[iam.IRole]) -> None:
+    """Let the roles read a bucket of artifacts: by its policy, or by theirs where the bucket is not of this app."""
+    actions, resources = ["s3:GetObject", "s3:GetObjectVersion"], [bucket.arn_for_objects("*")]
+    for role in roles:
+        allowed = iam.PolicyStatement(principals=[iam.ArnPrincipal(role.role_arn)], actions=actions, resources=resources)
+        if not bucket.add_to_resource_policy(allowed).statement_added:
+            role.add_to_principal_policy(iam.PolicyStatement(sid="Artifacts", actions=actions, resources=resources))
+        if bucket.encryption_key:
+            bucket.encryption_key.grant_decrypt(role)
+
+
+def uses_store(store_arn: str) -> iam.PolicyStatement:
+    """Read and change the routing data."""
+    actions = [f"cloudfront-keyvaluestore:{action}" for action in KVS_ACTIONS]
+    return iam.PolicyStatement(sid="RoutingData", actions=actions, resources=[store_arn])
+
+
+def writes_logs(group: logs.ILogGroup) -> iam.PolicyStatement:
+    """Write to one log group, which is there already."""
+    return iam.PolicyStatement(sid="Logs", actions=["logs:CreateLogStream", "logs:PutLogEvents"], resources=[group.log_group_arn])
+
+
+class SharedPolicies(Construct):
+    """The two rights that AWS knows for all resources only, each in one policy that roles share.
+
+    tracing: X-Ray (docs.aws.amazon.com/step-functions/latest/dg/xray-iam.html). delivery: logs of Step Functions, which go through
+    deliveries that belong to the account (docs.aws.amazon.com/step-functions/latest/dg/cw-logs.html).
+    """
+
+    def __init__(self, scope: Construct, construct_id: str) -> None:
+        super().__init__(scope, construct_id)
+        self.tracing = self._policy(
+            "Tracing",
+            "Traces of functions and state machines",
+            ["PutTraceSegments", "PutTelemetryRecords", "GetSamplingRules", "GetSamplingTargets"],
+            "xray",
+        )
+        self.delivery = self._policy(
+            "LogDelivery",
+            "Delivery of the logs of state machines",
+            [
+                "CreateLogDelivery",
+                "GetLogDelivery",
+                "UpdateLogDelivery",
+                "DeleteLogDelivery",
+                "ListLogDeliveries",
+                "PutResourcePolicy",
+                "DescribeResourcePolicies",
+                "DescribeLogGroups",
+            ],
+            "logs",
+        )
+
+    def _policy(self, name: str, description: str, actions: Sequence[str], service: str) -> iam.ManagedPolicy:
+        statement = iam.PolicyStatement(sid=name, actions=[f"{service}:{action}" for action in actions], resources=["*"])
+        return iam.ManagedPolicy(self, name, description=description, statements=[statement])
