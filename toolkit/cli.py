@@ -25,7 +25,8 @@ _DISK_FULL = (errno.ENOSPC, errno.EDQUOT)
 # Verb -> what it is for. `toolkit VERB --help` tells the rest; a test compares this with the modules and the guide.
 VERBS = {
     "init": "find out what a project is and write its site.toml",
-    "up": "set up the target: its server, and a repository to push to",
+    "up": "set up the target: a server and a repository to push to, or stacks in AWS",
+    "diff": "show what up would change in an AWS account",
     "deploy": "publish a folder, a zip or a commit, and release it",
     "releases": "list what a channel served, newest first",
     "rollback": "serve an earlier version again, at once",
@@ -39,6 +40,7 @@ VERBS = {
     "logs": "print the build log of a version or of the last build",
     "prune": "remove versions and files that nobody needs",
     "serve": "run the local server in the foreground, or stop it",
+    "doctor": "say what is wrong with the target, and how to mend it",
     "destroy": "remove a site and all that belongs to it",
     "demo": "see it work: push, switch and roll back an example",
 }

@@ -6,13 +6,16 @@ An adapter is loaded when it is chosen: a local deploy imports nothing of AWS.
 from __future__ import annotations
 
 import importlib.util
+import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from toolkit.engine import stacks
+from toolkit.engine.advice import Advisor, SiteFacts
 from toolkit.engine.ports import RouteStore
+from toolkit.engine.stacks import Account
 from toolkit.engine.target import EdgeRun, Target
 from toolkit.errors import UsageError, UserError
 from toolkit.paths import resource
@@ -29,9 +32,13 @@ SERVERS = ("local",)
 
 @dataclass(frozen=True)
 class Ways:
-    """How the world outside is reached; a test brings its own. `connect` makes a boto3 session of a region and a profile."""
+    """How the world outside is reached; a test brings its own. `connect` makes a boto3 session of a region and a profile, `lookup`
+    asks DNS (`aws.dns`), `synthesise` makes templates (`synth`), `sleep` waits between two questions."""
 
     connect: Callable[[str, str], Any] | None = None
+    lookup: Callable[[str, str], tuple[str, ...]] | None = None
+    synthesise: Callable[[SiteConfig, Path], None] | None = None
+    sleep: Callable[[float], None] = time.sleep
 
 
 def open_target(
@@ -61,6 +68,63 @@ def _aws_target(config: SiteConfig, ways: Ways) -> Target:
     stack = config.aws.stack or stacks.stack_name(stacks.SITE, config.name)
     found = outputs.site_outputs(outputs.stack_outputs(session, stack), config.aws.outputs, stack)
     return AwsTarget(session, found, hosts=config.hosts, watch_minutes=config.aws.watch_minutes, edge=_edge)
+
+
+def open_account(name: str, config: SiteConfig, *, ways: Ways | None = None) -> Account | None:
+    """The stacks that the site has on the named target; None where a target needs none. UserError for a stack of somebody's own."""
+    if name != "aws":
+        return None
+    if config.aws.stack:
+        raise UserError(
+            f"the site {config.name} is part of the stack {config.aws.stack}, which is your own ([aws] stack)",
+            "deploy, compare and delete it where it is made",
+        )
+    return _aws_account(config, ways or Ways())
+
+
+def _aws_account(config: SiteConfig, ways: Ways) -> Account:
+    _check_installed("boto3")
+    from toolkit import synth
+    from toolkit.aws import dns
+    from toolkit.aws.account import CloudAccount
+
+    synthesise = ways.synthesise or synth.synthesise
+    return CloudAccount(
+        _session(config, ways),
+        config.name,
+        hosts=config.hosts,
+        synthesise=lambda folder: synthesise(config, folder),
+        lookup=ways.lookup or dns.lookup,
+        sleep=ways.sleep,
+    )
+
+
+def open_advisor(name: str, config: SiteConfig | None = None, *, ways: Ways | None = None) -> Advisor:
+    """What can be said of the named target before and while it runs; `config` is None outside a project. It need not be set up."""
+    if name == "local":
+        from toolkit.local.advice import LocalAdvisor
+
+        return LocalAdvisor(home())
+    if name == "aws":
+        return _aws_advisor(config, ways or Ways())
+    raise UsageError(f"there is no target {name!r}", f"choose one of: {', '.join(NAMES)}")
+
+
+def _aws_advisor(config: SiteConfig | None, ways: Ways) -> Advisor:
+    _check_installed("boto3")
+    from toolkit import bundle
+    from toolkit.aws import dns, session
+    from toolkit.aws.advice import AwsAdvisor
+    from toolkit.aws.doctor_tools import Tools
+
+    return AwsAdvisor(_facts(config), Tools(bundle.find), connect=ways.connect or session.session, lookup=ways.lookup or dns.lookup)
+
+
+def _facts(config: SiteConfig | None) -> SiteFacts:
+    if config is None:
+        return SiteFacts()
+    of_aws = {item.name for item in fields(config.aws)} & {item.name for item in fields(SiteFacts)}
+    return SiteFacts(site=config.name, hosts=config.hosts, keep=config.keep, **{name: getattr(config.aws, name) for name in of_aws})
 
 
 def _session(config: SiteConfig, ways: Ways) -> Any:

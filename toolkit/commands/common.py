@@ -75,6 +75,16 @@ def config_of(args: argparse.Namespace) -> SiteConfig:
     return found if found.name == args.site else config.defaults(args.site, here)
 
 
+def config_or_none(args: argparse.Namespace) -> SiteConfig | None:
+    """The site's configuration, None outside a project."""
+    from toolkit import config
+
+    try:
+        return config_of(args)
+    except config.NoConfig:
+        return None
+
+
 def site_of(args: argparse.Namespace) -> str:
     """The site's name alone; without --site it is read from site.toml."""
     return args.site or config_of(args).name
@@ -128,3 +138,13 @@ def confirm(question: str, yes: bool, interactive: bool) -> None:
         raise UserError(f"{question} Nobody is there to ask", "add --yes")
     if input(f"{question} [y/N] ").strip().lower() not in ("y", "yes"):
         raise UserError("nothing was changed", "answer y to go on")
+
+
+def confirm_name(question: str, name: str, yes: bool, interactive: bool) -> None:
+    """The same for what cannot be undone: the person types a name."""
+    if yes:
+        return
+    if not interactive:
+        raise UserError(f"{question} Nobody is there to ask", "add --yes")
+    if input(f"{question}\nType {name} to go on: ").strip() != name:
+        raise UserError("nothing was changed", f"type {name} to go on")

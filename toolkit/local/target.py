@@ -96,6 +96,12 @@ class LocalTarget:
         running = server.running(self.root)
         return _described(running) if running else Server("stopped", "not running")
 
+    def free_port(self) -> int:
+        """The port that `start` would take by itself. UserError when none is free."""
+        from toolkit.local import server
+
+        return _free_port(server.DEFAULT_HOST, server.last_port(self.root))
+
     def stop(self) -> bool:
         from toolkit.local import server
 
