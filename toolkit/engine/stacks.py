@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Protocol
 
 # The order in which they are made; they go in the opposite one. `cdk/stacks.py` makes them, `aws/` finds them by these names.
@@ -38,7 +38,7 @@ class Change:
 
 @dataclass(frozen=True)
 class StackPlan:
-    """What would become of one stack. `id` names the change set that does it, "" when there is nothing to do or nothing was asked."""
+    """What would become of one stack. `id` names the change set that does it, "" when there is nothing to do."""
 
     stack: str
     region: str
@@ -68,7 +68,7 @@ class Asset:
 
 @dataclass(frozen=True)
 class Deployed:
-    """A site's hosting as it stands: outputs of the site's stack, its address, and the DNS records to be made by hand (a line each)."""
+    """A site's hosting as it stands: outputs of its stack, its address, and the DNS records that a person has to make."""
 
     account: str
     region: str
@@ -90,20 +90,21 @@ class Holding:
 class Possessions:
     """What `destroy` would take away: stacks that are there (last made first) and what they hold, or left behind earlier.
 
-    `pointing`: hosts whose DNS leads here by records that the stacks do not own; `unsure`: hosts for which DNS did not answer.
+    `is_open`: the site's stack is finished, so that its content can be reached. `pointing`: hosts whose DNS leads here by records
+    that the stacks do not own; `unsure`: hosts for which DNS did not answer.
     """
 
     account: str
     region: str
     stacks: tuple[str, ...]
     holdings: tuple[Holding, ...]
+    is_open: bool = False
     pointing: tuple[str, ...] = ()
     unsure: tuple[str, ...] = ()
-    others: tuple[str, ...] = field(default=())
 
 
 class Account(Protocol):
-    """The stacks of one site in an AWS account. Every method may raise UserError; nothing is changed before `apply` and `remove`."""
+    """The stacks of one site in an AWS account. Every method may raise UserError."""
 
     def check(self) -> None:
         """That credentials, region and bootstrap are in order."""
@@ -117,14 +118,17 @@ class Account(Protocol):
     def plan(self, stack: str) -> StackPlan:
         """What deploying the stack would change; for `apply` to do."""
 
+    def drop(self, plan: StackPlan) -> None:
+        """Forget a plan."""
+
     def compare(self, stack: str) -> StackPlan:
-        """The same, and nothing stays of having asked."""
+        """What deploying the stack would change; nothing stays of having asked."""
 
     def settle(self, stack: str) -> Iterator[Step]:
         """Wait until no operation is under way on the stack, and clear away what a first deployment that failed left of it."""
 
     def apply(self, plan: StackPlan) -> Iterator[Step]:
-        """Do what was planned. UserError with the resource and the reason when it fails; by then the stack is what it was before."""
+        """Do what was planned. UserError with the resource and the reason when it fails; the stack is what it was before then."""
 
     def deployed(self) -> Deployed:
         """The site's hosting as it stands now."""
