@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,7 @@ import pytest
 
 from tests.cdk.policies import findings
 from tests.cdk.templates import GIVEN, Template
-from tests.gates import checkov, lint, nag, tools
+from tests.gates import asl, checkov, lint, nag, runtimes, tools
 from tests.gates.nag import MOST_ACKNOWLEDGED, Synthesis
 
 SOURCE = {"StringEquals": {"aws:SourceArn": "arn:${AWS::Partition}:cloudfront::1:distribution/2"}}
@@ -61,6 +62,37 @@ def test_a_skip_of_checkov_holds_for_its_resources_alone() -> None:
     other = checkov.Failure("a.template.json", "CKV_AWS_19", logs.resource, "is encrypted")
     assert checkov.unexpected([logs, site, other], [skip]) == [site, other]
     assert checkov.unused([logs], [skip]) == [] and checkov.unused([site, other], [skip]) == [skip]
+
+
+def test_every_state_machine_is_valid(templates: dict[str, Template], tmp_path: Path) -> None:
+    tools.require(tools.ASL_VALIDATOR)
+    machines = dict(asl.definitions(templates))
+    assert {name.split(".")[0] for name in machines} >= {"plain", "bare", "pair"}
+    assert asl.run(machines, tmp_path) == []
+
+
+@pytest.mark.parametrize("change", [{"Next": "Nowhere"}, {"Resource": "lambda:invoke"}, {"Typo": True}])
+def test_the_validator_sees(templates: dict[str, Template], tmp_path: Path, change: dict[str, Any]) -> None:
+    tools.require(tools.ASL_VALIDATOR)
+    name, definition = next(asl.definitions({"plain": templates["plain"]}))
+    task = next(state for state, it in definition["States"].items() if it["Type"] == "Task")
+    broken = {**definition, "States": {**definition["States"], task: {**definition["States"][task], **change}}}
+    (said,) = asl.run({name: broken}, tmp_path)
+    assert "is invalid" in said
+
+
+def test_nothing_runs_on_what_aws_gives_up(templates: dict[str, Template]) -> None:
+    assert runtimes.outdated(templates, date.today()) == []
+
+
+def test_a_runtime_that_ends_or_is_unknown_is_seen(plain: Template) -> None:
+    functions = [f"plain.{it}: python3.14" for it in plain.ids("AWS::Lambda::Function")]
+    layers = [f"plain.{it}: python3.14" for it in plain.ids("AWS::Lambda::LayerVersion")]
+    assert sorted(runtimes.outdated({"plain": plain}, date(2029, 6, 30))) == sorted(functions + layers)
+    old = {"Type": "AWS::CodeBuild::Project", "Properties": {"Environment": {"Image": "aws/codebuild/standard:5.0"}}}
+    assert runtimes.outdated({"a": Template(plain.path, {"Resources": {"Build": old}})}, date.today()) == [
+        "a.Build: aws/codebuild/standard:5.0"
+    ]
 
 
 def test_no_policy_says_more_than_it_must(templates: dict[str, Template]) -> None:

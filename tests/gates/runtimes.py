@@ -12,10 +12,10 @@ LAMBDA = {
     "python3.13": date(2029, 6, 30),
     "python3.14": date(2029, 6, 30),
 }
-# docs.aws.amazon.com/codebuild/latest/userguide/build-env-ref-available.html: the newest of each; older ones get no more updates.
+# docs.aws.amazon.com/codebuild/latest/userguide/build-env-ref-available.html: on Amazon Linux 2023; older ones get no updates.
 CODEBUILD = {
+    "aws/codebuild/amazonlinux-aarch64-standard:3.0",
     "aws/codebuild/amazonlinux-aarch64-standard:4.0",
-    "aws/codebuild/amazonlinux-x86_64-standard:6.0",
 }
 # docs.aws.amazon.com/AmazonCloudFront/latest/DeveloperGuide/functions-javascript-runtime-features.html
 EDGE = {"cloudfront-js-2.0"}

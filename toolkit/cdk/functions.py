@@ -17,11 +17,11 @@ from aws_cdk import aws_logs as logs
 from constructs import Construct
 
 from toolkit.bundle import Bundle
-from toolkit.cdk.roles import SharedPolicies, service_role, writes_logs
+from toolkit.cdk.roles import Telemetry, service_role, writes_logs
 from toolkit.cdk.site import StaticSite
 from toolkit.engine.model import Settings
 
-RUNTIME = lambda_.Runtime.PYTHON_3_13
+RUNTIME = lambda_.Runtime.PYTHON_3_14
 LOG_RETENTION = logs.RetentionDays.THREE_MONTHS
 # From 1,769 MB on a function has a whole processor (docs.aws.amazon.com/lambda/latest/dg/configuration-memory.html).
 ONE_CPU = 1769
@@ -89,8 +89,8 @@ def log_group(scope: Construct, construct_id: str, name: str | None = None) -> l
 class FunctionMaker:
     """Makes functions of one bundle, which share a layer and the right to write traces."""
 
-    def __init__(self, scope: Construct, bundle: Bundle, policies: SharedPolicies) -> None:
-        self._policies = policies
+    def __init__(self, scope: Construct, bundle: Bundle, telemetry: Telemetry) -> None:
+        self._telemetry = telemetry
         self._code = lambda_.Code.from_asset(str(bundle.code))
         self._layer = lambda_.LayerVersion(
             scope,
@@ -122,7 +122,7 @@ class FunctionMaker:
             statements=statements,
             code=self._code,
             layer=self._layer,
-            tracing=self._policies.tracing,
+            telemetry=self._telemetry,
         )
 
 
@@ -141,7 +141,7 @@ class HandlerFunction(Construct):
         statements: Sequence[iam.PolicyStatement],
         code: lambda_.Code,
         layer: lambda_.ILayerVersion,
-        tracing: iam.IManagedPolicy,
+        telemetry: Telemetry,
     ) -> None:
         super().__init__(scope, construct_id)
         group = log_group(self, "Logs")
@@ -151,7 +151,7 @@ class HandlerFunction(Construct):
             service="lambda.amazonaws.com",
             description=description,
             statements=[writes_logs(group), *statements],
-            managed_policies=[tracing],
+            managed_policies=[telemetry.policy],
         )
         self.function = lambda_.Function(
             self,

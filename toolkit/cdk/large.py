@@ -7,14 +7,17 @@ from collections.abc import Mapping
 from aws_cdk import Duration
 from aws_cdk import aws_codebuild as codebuild
 from aws_cdk import aws_iam as iam
+from aws_cdk import aws_kms as kms
 from aws_cdk import aws_s3_assets as assets
 from constructs import Construct
 
 from toolkit.bundle import Bundle
-from toolkit.cdk.functions import RUNTIME, log_group
+from toolkit.cdk.functions import log_group
 from toolkit.cdk.roles import service_role, uses_store, writes_logs
 
 SECONDS = 3600
+# The newest that its image is known to have. Not the functions', but awscrt's wheel for them is one for every Python from 3.13 on.
+PYTHON = "3.13"
 _QUEUED_SECONDS = 1800
 # Its name is that of the libraries' second source; CodeBuild unpacks both.
 _LIBRARIES = "dependencies"
@@ -58,7 +61,7 @@ class LargePublish(Construct):
                 {
                     "version": "0.2",
                     "phases": {
-                        "install": {"runtime-versions": {"python": RUNTIME.name.removeprefix("python")}},
+                        "install": {"runtime-versions": {"python": PYTHON}},
                         "build": {"commands": list(_COMMANDS)},
                     },
                 }
@@ -71,6 +74,8 @@ class LargePublish(Construct):
             environment_variables={name: codebuild.BuildEnvironmentVariable(value=value) for name, value in environment.items()},
             timeout=Duration.seconds(SECONDS),
             queued_timeout=Duration.seconds(_QUEUED_SECONDS),
+            # S3's own key, as for the bucket: said, since the default is not known to be that.
+            encryption_key=kms.Alias.from_alias_name(self, "Key", "alias/aws/s3"),
             role=self.role.without_policy_updates(),
             grant_report_group_permissions=False,
             logging=codebuild.LoggingOptions(cloud_watch=codebuild.CloudWatchLoggingOptions(log_group=group)),

@@ -12,7 +12,7 @@ from aws_cdk import aws_stepfunctions as sfn
 from constructs import Construct
 
 from toolkit.cdk.functions import HandlerFunction, log_group
-from toolkit.cdk.roles import SharedPolicies, service_role
+from toolkit.cdk.roles import Telemetry, service_role
 
 
 class Machine(Construct):
@@ -30,7 +30,7 @@ class Machine(Construct):
         description: str,
         definition: Mapping[str, Any],
         functions: Mapping[str, HandlerFunction],
-        policies: SharedPolicies,
+        telemetry: Telemetry,
         values: Mapping[str, str] | None = None,
         statements: Sequence[iam.PolicyStatement] = (),
     ) -> None:
@@ -43,7 +43,7 @@ class Machine(Construct):
             service="states.amazonaws.com",
             description=description,
             statements=[invoke, *statements],
-            managed_policies=[policies.tracing, policies.delivery],
+            managed_policies=[telemetry.policy],
         )
         # Groups with this prefix are not counted into the account's log policy, which is of limited size
         # (docs.aws.amazon.com/step-functions/latest/dg/bp-cwl.html).

@@ -113,37 +113,30 @@ def writes_logs(group: logs.ILogGroup) -> iam.PolicyStatement:
     return iam.PolicyStatement(sid="Logs", actions=["logs:CreateLogStream", "logs:PutLogEvents"], resources=[group.log_group_arn])
 
 
-class SharedPolicies(Construct):
-    """The two rights that AWS knows for all resources only, each in one policy that roles share.
+class Telemetry(Construct):
+    """One policy, which roles share, for the rights that AWS knows for all resources only.
 
-    tracing: X-Ray (docs.aws.amazon.com/step-functions/latest/dg/xray-iam.html). delivery: logs of Step Functions, which go through
-    deliveries that belong to the account (docs.aws.amazon.com/step-functions/latest/dg/cw-logs.html).
+    Traces go to X-Ray (docs.aws.amazon.com/step-functions/latest/dg/xray-iam.html), logs of Step Functions through deliveries that
+    belong to the account (docs.aws.amazon.com/step-functions/latest/dg/cw-logs.html). The latter is not for code in a function,
+    whose requests carry the function's ARN (docs.aws.amazon.com/lambda/latest/dg/permissions-source-function-arn.html).
     """
 
     def __init__(self, scope: Construct, construct_id: str) -> None:
         super().__init__(scope, construct_id)
-        self.tracing = self._policy(
-            "Tracing",
-            "Traces of functions and state machines",
-            ["PutTraceSegments", "PutTelemetryRecords", "GetSamplingRules", "GetSamplingTargets"],
-            "xray",
-        )
-        self.delivery = self._policy(
-            "LogDelivery",
-            "Delivery of the logs of state machines",
-            [
-                "CreateLogDelivery",
-                "GetLogDelivery",
-                "UpdateLogDelivery",
-                "DeleteLogDelivery",
-                "ListLogDeliveries",
-                "PutResourcePolicy",
-                "DescribeResourcePolicies",
-                "DescribeLogGroups",
+        traces = ("PutTraceSegments", "PutTelemetryRecords", "GetSamplingRules", "GetSamplingTargets")
+        deliveries = ("CreateLogDelivery", "GetLogDelivery", "UpdateLogDelivery", "DeleteLogDelivery", "ListLogDeliveries")
+        policies = ("PutResourcePolicy", "DescribeResourcePolicies", "DescribeLogGroups")
+        self.policy = iam.ManagedPolicy(
+            self,
+            "Policy",
+            description="Traces, and the delivery of logs of state machines",
+            statements=[
+                iam.PolicyStatement(sid="Traces", actions=[f"xray:{action}" for action in traces], resources=["*"]),
+                iam.PolicyStatement(
+                    sid="LogDelivery",
+                    actions=[f"logs:{action}" for action in (*deliveries, *policies)],
+                    resources=["*"],
+                    conditions={"Null": {"lambda:SourceFunctionArn": "true"}},
+                ),
             ],
-            "logs",
         )
-
-    def _policy(self, name: str, description: str, actions: Sequence[str], service: str) -> iam.ManagedPolicy:
-        statement = iam.PolicyStatement(sid=name, actions=[f"{service}:{action}" for action in actions], resources=["*"])
-        return iam.ManagedPolicy(self, name, description=description, statements=[statement])

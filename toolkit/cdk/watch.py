@@ -13,7 +13,7 @@ from toolkit.cdk.definition import Definitions
 from toolkit.cdk.domains import EDGE_REGION
 from toolkit.cdk.functions import FLIP, NOTIFY, FunctionMaker, HandlerFunction, SiteFacts
 from toolkit.cdk.machines import Machine
-from toolkit.cdk.roles import SharedPolicies, uses_store
+from toolkit.cdk.roles import Telemetry, uses_store
 
 
 class ReleaseWatch(Construct):
@@ -31,7 +31,7 @@ class ReleaseWatch(Construct):
         facts: SiteFacts,
         maker: FunctionMaker,
         notify: HandlerFunction,
-        policies: SharedPolicies,
+        telemetry: Telemetry,
         minutes: int,
     ) -> None:
         super().__init__(scope, construct_id)
@@ -57,6 +57,6 @@ class ReleaseWatch(Construct):
             description=f"watches releases of {facts.site}",
             definition=Definitions(Aws.PARTITION, seconds).watch(watch_seconds=minutes * 60),
             functions={"Watch": self.function, "Notify": notify},
-            policies=policies,
+            telemetry=telemetry,
         )
         self.state_machine = made.machine

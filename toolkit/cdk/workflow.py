@@ -18,7 +18,7 @@ from toolkit.cdk.functions import FunctionMaker, SiteFacts
 from toolkit.cdk.large import LargePublish
 from toolkit.cdk.machines import Machine
 from toolkit.cdk.notifications import Notifications
-from toolkit.cdk.roles import SharedPolicies, uses_store
+from toolkit.cdk.roles import Telemetry, uses_store
 from toolkit.cdk.site import StaticSite
 from toolkit.cdk.upkeep import Upkeep
 from toolkit.cdk.watch import ReleaseWatch
@@ -68,8 +68,8 @@ class ReleaseWorkflow(Construct):
         _check(hosts, canonical, {"keep": keep, "preview_days": preview_days, "watch_minutes": watch_minutes})
         self._facts = SiteFacts(hosting, site, hosts, canonical, settings or Settings(), keep, grace_hours, preview_days, strict)
         found = bundle.find()
-        self._policies = SharedPolicies(self, "Shared")
-        self._maker = FunctionMaker(self, found, self._policies)
+        self.telemetry = Telemetry(self, "Telemetry")
+        self._maker = FunctionMaker(self, found, self.telemetry)
         self._make_steps(found)
         announcing = Notifications(self, "Notifications", facts=self._facts, maker=self._maker, webhook_secret=webhook_secret)
         self.topic, self.notify = announcing.topic, announcing.notify
@@ -79,7 +79,7 @@ class ReleaseWorkflow(Construct):
             facts=self._facts,
             maker=self._maker,
             notify=self.notify,
-            policies=self._policies,
+            telemetry=self.telemetry,
             minutes=watch_minutes,
         )
         self.watch = self._watch.state_machine
@@ -119,7 +119,7 @@ class ReleaseWorkflow(Construct):
             description=f"releases {self._facts.site}",
             definition=definitions.release(large_seconds=self.large.seconds, watch_seconds=watch_minutes * 60),
             functions=called,
-            policies=self._policies,
+            telemetry=self.telemetry,
             values={"PublishLarge": self.large.project.project_name, "WatchMachine": self.watch.state_machine_arn},
             statements=[*self.large.may_start(rule), start_watch],
         )
