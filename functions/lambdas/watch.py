@@ -6,9 +6,8 @@ machine waits between them and begins again while the outcome is "watching".
 
 from __future__ import annotations
 
-from toolkit.aws.alarms import Alarm, alarms
+from toolkit.aws.alarms import alarms
 from toolkit.engine import release, rollback
-from toolkit.engine.model import Release
 
 from . import common
 from .common import Event, Result, Services
@@ -27,9 +26,8 @@ def step(event: Event, services: Services) -> Result:
     """
     channel, number = common.given(event, "channel", str), common.given(event, "release", int)
     there = release.last(services.routes, services.site, channel)
-    token = f"{WHO}-{channel}-{number}"
-    if there and there.token == token:  # an earlier attempt, whose answer was lost
-        return _result(event, "flipped back", there.version, there.note)
+    if there and there.token == _token(channel, number):  # an earlier attempt went back, and came no further
+        return _back(event, services, there.note)
     if there is None or there.number != number:
         return _result(event, "overtaken", there.version if there else "", "another release came meanwhile")
     names = services.json("ALARMS", "[]")
@@ -38,30 +36,35 @@ def step(event: Event, services: Services) -> Result:
         common.log("WARNING", f"there is no alarm {', '.join(missing)}: deploy the stack of the alarms", channel=channel)
     rung = [alarm for alarm in found if alarm.is_on and alarm.since > there.at]
     if rung:
-        return _back(event, services, there, rung, token)
+        return _back(event, services, "; ".join(f"{alarm.name}: {alarm.reason}" for alarm in rung))
     over = services.clock() >= common.given(event, "until", float)
     return _result(event, "quiet" if over else "watching", there.version, "")
 
 
-def _back(event: Event, services: Services, there: Release, rung: list[Alarm], token: str) -> Result:
-    note = "; ".join(f"{alarm.name}: {alarm.reason}" for alarm in rung)
+def _token(channel: str, number: int) -> str:
+    return f"{WHO}-{channel}-{number}"
+
+
+def _back(event: Event, services: Services, note: str) -> Result:
+    channel, number = event["channel"], event["release"]
     try:
         done = rollback.roll_back(
             services.objects,
             services.routes,
             services.site,
-            there.channel,
-            only_if=there.number,
+            channel,
+            only_if=number,
             who=WHO,
             note=note,
-            token=token,
+            token=_token(channel, number),
             clock=services.clock,
             sleep=services.sleep,
         )
     except rollback.Overtaken as error:
-        return _result(event, "overtaken", there.version, error.what)
+        there = release.last(services.routes, services.site, channel)
+        return _result(event, "overtaken", there.version if there else "", error.what)
     except rollback.NothingBefore as error:
-        return _result(event, "alarm, nothing to flip back to", there.version, f"{note}; {error.what}")
+        return _result(event, "alarm, nothing to flip back to", event["version"], f"{note}; {error.what}")
     return _result(event, "flipped back", done.version, note)
 
 
