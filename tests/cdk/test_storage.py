@@ -55,5 +55,5 @@ def test_what_an_upload_left_behind_goes_but_no_object_does(plain: Template) -> 
     rules = {it.get("Id"): it for it in plain.properties("AWS::S3::Bucket", "SiteStorage")["LifecycleConfiguration"]["Rules"]}
     assert rules["abandoned-uploads"]["AbortIncompleteMultipartUpload"] == {"DaysAfterInitiation": 7}
     passing = {it["Prefix"]: it["ExpirationInDays"] for it in rules.values() if "ExpirationInDays" in it}
-    assert passing == {"plain/uploads/": 7, "plain/runs/": 90}, "what a run was given and noted; versions go by upkeep alone"
+    assert passing == {"plain/uploads/": 7}, "all else goes by upkeep, which knows what is needed"
     assert not [key for rule in rules.values() for key in rule if "Transition" in key or "Noncurrent" in key]

@@ -31,6 +31,7 @@ _LOOK_SECONDS = 30
 _RUN = "$$.Execution.Name"
 # What the answers of `flip` and `watch` say of a release, as the next step is told.
 _RELEASE = {"channel.$": "$.channel", "release.$": "$.release", "version.$": "$.version"}
+_WATCHED = {**_RELEASE, "until.$": "$.until"}
 
 
 @dataclass(frozen=True)
@@ -40,15 +41,15 @@ class Definitions:
     partition: str
     seconds: Mapping[str, int]
 
-    def release(self, *, large_seconds: int, watch_seconds: int) -> dict[str, Any]:
-        """Publish → verify → flip → start the watch (unless `watch_seconds` is 0) → notify.
+    def release(self, *, large_seconds: int, watched: bool) -> dict[str, Any]:
+        """Publish → verify → flip → start the watch (if releases are `watched`) → notify.
 
         A release that fails says so and ends as one; the channel then serves what it served before. What fails after the flip
         changes nothing that visitors see: a release that could not be announced is one all the same.
         """
         given = {"run.$": _RUN, "channel.$": "$.channel", "source.$": "$.source", "who.$": "$.who"}
         run = {"run.$": "$.run"}
-        flipped = "To be watched" if watch_seconds else "Notify"
+        flipped = "To be watched" if watched else "Notify"
         states = {
             "Begin": {"Type": "Pass", "Parameters": given, "Next": "Publish"},
             "Publish": self._function(
@@ -58,22 +59,21 @@ class Definitions:
             "Publish large": self._publish_large(large_seconds),
             "Verify": self._function("Verify", run, to="Flip", ResultPath=None),
             "Flip": self._function("Flip", run, to=flipped, OutputPath="$.Payload"),
-            **(self._start_watch(watch_seconds) if watch_seconds else {}),
-            **self._ends({"previous.$": "$.previous", "message.$": "$.message", "at.$": "$.at"}, {"channel.$": "$.channel"}),
+            **(self._start_watch() if watched else {}),
+            **self._ends({"previous.$": "$.previous"}, {"channel.$": "$.channel"}),
         }
         longest = large_seconds + sum(self.seconds.values())
         return {"Comment": "Releases an artifact", "StartAt": "Begin", "TimeoutSeconds": 2 * longest, "States": states}
 
     def watch(self, *, watch_seconds: int) -> dict[str, Any]:
         """Look every 30 seconds until the time is over, somebody else released, or an alarm made it flip back."""
-        told = {**_RELEASE, "until.$": "$.until"}
         found = {"watching": "Wait", "quiet": "Done", "overtaken": "Done"}
         choices = [{"Variable": "$.outcome", "StringEquals": outcome, "Next": to} for outcome, to in found.items()]
         states = {
             "Wait": {"Type": "Wait", "Seconds": _LOOK_SECONDS, "Next": "Look"},
-            "Look": self._function("Watch", told, to="What now", OutputPath="$.Payload"),
+            "Look": self._function("Watch", _WATCHED, to="What now", OutputPath="$.Payload"),
             "What now": {"Type": "Choice", "Choices": choices, "Default": "Notify"},
-            **self._ends({}, _RELEASE),
+            **self._ends({"serving.$": "$.serving"}, _RELEASE),
         }
         # A look that fails is tried again: that comes on top.
         longest = watch_seconds + 10 * sum(self.seconds.values())
@@ -84,11 +84,10 @@ class Definitions:
         parameters = {"ProjectName": "${PublishLarge}", "EnvironmentVariablesOverride": [event]}
         return self._task("codebuild:startBuild.sync", parameters, seconds, _CODEBUILD, to="Verify", ResultPath=None)
 
-    def _start_watch(self, seconds: int) -> dict[str, State]:
+    def _start_watch(self) -> dict[str, State]:
         """Previews are not watched: the alarms are about what visitors get. Nobody waits for the end of it."""
         live = [{"Variable": "$.outcome", "StringEquals": "released"}, {"Variable": "$.channel", "StringEquals": "live"}]
-        told = {**_RELEASE, "until.$": f"States.MathAdd($.at, {seconds})"}
-        parameters = {"StateMachineArn": "${WatchMachine}", "Name.$": _RUN, "Input": told}
+        parameters = {"StateMachineArn": "${WatchMachine}", "Name.$": _RUN, "Input": _WATCHED}
         return {
             "To be watched": _choice({"And": live, "Next": "Start watch"}, "Notify"),
             "Start watch": self._task("states:startExecution", parameters, _SPARE_SECONDS, _STATES, to="Notify", ResultPath=None),
@@ -96,9 +95,10 @@ class Definitions:
 
     def _ends(self, more: Mapping[str, Any], failed: Mapping[str, Any]) -> dict[str, State]:
         """Say how it went and be done; or say that it failed, and fail with the error of the step that did."""
-        went = {"event.$": "$.outcome", "run.$": _RUN, **_RELEASE, **more}
-        error = {"event": "failed", "run.$": _RUN, **failed, "error.$": "$.failure.Error", "cause.$": "$.failure.Cause"}
-        unsaid = {"failure_path": "$.unsaid", "ResultPath": None}
+        went = {"event.$": "$.outcome", "run.$": _RUN, "message.$": "$.message", **_RELEASE, **more}
+        error = {"event": "failed", "run.$": _RUN, "error.$": "$.failure", **failed}
+        # Each try may repeat what did arrive, at the topic or at the webhook.
+        unsaid = {"failure_path": "$.unsaid", "tries": 2, "ResultPath": None}
         return {
             "Notify": self._function("Notify", went, to="Done", failed="Done", **unsaid),
             "Done": {"Type": "Succeed"},
@@ -122,9 +122,10 @@ class Definitions:
         to: str,
         failed: str = "Notify failure",
         failure_path: str = "$.failure",
+        tries: int = 5,
         **rest: Any,
     ) -> State:
-        again = {"IntervalSeconds": 2, "BackoffRate": 2, "MaxAttempts": 5, "MaxDelaySeconds": 60, "JitterStrategy": "FULL"}
+        again = {"IntervalSeconds": 2, "BackoffRate": 2, "MaxAttempts": tries, "MaxDelaySeconds": 60, "JitterStrategy": "FULL"}
         return {
             "Type": "Task",
             "Resource": f"arn:{self.partition}:states:::{action}",

@@ -39,6 +39,7 @@ class SiteFacts:
     keep: int = 10
     grace_hours: float = 24.0
     preview_days: int = 30
+    watch_minutes: int = 15
     strict: bool = False
 
     def stores(self) -> dict[str, str]:
@@ -53,8 +54,11 @@ class SiteFacts:
         hosts = json.dumps(list(self.hosts))
         return {"DOMAIN_NAME": self.hosting.distribution.distribution_domain_name, "HOSTS": hosts, "CANONICAL": self.canonical}
 
-    def releasing(self) -> dict[str, str]:
-        return {**self.stores(), **self.names()}
+    def verifying(self) -> dict[str, str]:
+        return {**self.stores(), "DOMAIN_NAME": self.hosting.distribution.distribution_domain_name}
+
+    def flipping(self) -> dict[str, str]:
+        return {**self.stores(), **self.names(), "WATCH_MINUTES": str(self.watch_minutes)}
 
     def upkeep(self) -> dict[str, str]:
         numbers = {"KEEP": self.keep, "GRACE_HOURS": self.grace_hours, "PREVIEW_DAYS": self.preview_days}

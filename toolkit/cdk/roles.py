@@ -22,25 +22,29 @@ KVS_ACTIONS = ("DescribeKeyValueStore", "GetKey", "ListKeys", "UpdateKeys")
 
 @dataclass(frozen=True)
 class Access:
-    """Folders below `<site>/` in the bucket: what lies in them may be read and listed, written, deleted."""
+    """Folders below `<site>/` in the bucket: those whose objects may be read, listed, written, deleted."""
 
     read: tuple[str, ...]
+    list: tuple[str, ...] = ()
     write: tuple[str, ...] = ()
     delete: tuple[str, ...] = ()
 
 
-# What the engine's calls come to. Locks are leases: whoever holds one writes it and takes it back.
+# What the engine's calls come to. Locks are leases: whoever holds one looks for others, writes its own and takes it back.
 PUBLISH = Access(
-    read=("blobs", "locks", "releases", "runs", "uploads", "versions"),
+    read=("blobs", "locks", "releases", "uploads", "versions"),
+    list=("locks", "releases"),
     write=("blobs", "locks", "runs", "versions"),
     delete=("blobs", "locks", "versions"),
 )
-VERIFY = Access(read=("blobs", "locks", "releases", "runs", "versions"), write=("locks", "releases"), delete=("locks",))
-RELEASE = Access(read=("locks", "releases", "runs", "versions"), write=("locks", "releases"), delete=("locks",))
+VERIFY = Access(read=("locks", "runs", "versions"), list=("blobs", "locks"), write=("locks",), delete=("locks",))
+RELEASE = Access(read=("locks", "releases", "versions"), list=("locks", "releases"), write=("locks", "releases"), delete=("locks",))
+FLIP = Access(read=("runs",))
 UPKEEP = Access(
-    read=("blobs", "locks", "pins", "releases", "versions"),
+    read=("locks", "releases", "versions"),
+    list=("blobs", "locks", "pins", "releases", "runs", "versions"),
     write=("locks", "releases"),
-    delete=("blobs", "locks", "logs", "versions"),
+    delete=("blobs", "locks", "logs", "runs", "versions"),
 )
 
 
@@ -78,17 +82,18 @@ def allow_in_bucket(bucket: s3.IBucket, site: str, name: str, roles: Sequence[ia
             bucket.add_to_resource_policy(
                 iam.PolicyStatement(sid=f"{name}{verb}", principals=principals, actions=[action], resources=resources)
             )
-    bucket.add_to_resource_policy(
-        iam.PolicyStatement(
-            sid=f"{name}Lists",
-            principals=principals,
-            actions=["s3:ListBucket"],
-            resources=[bucket.bucket_arn],
-            # Only who may list is told that an object is missing (404), others that it is forbidden
-            # (docs.aws.amazon.com/AmazonS3/latest/API/API_HeadObject.html). A GET or HEAD has no prefix, hence `IfExists`.
-            conditions={"StringLikeIfExists": {"s3:prefix": [f"{site}/{folder}/*" for folder in access.read]}},
+    if access.list:
+        bucket.add_to_resource_policy(
+            iam.PolicyStatement(
+                sid=f"{name}Lists",
+                principals=principals,
+                actions=["s3:ListBucket"],
+                resources=[bucket.bucket_arn],
+                # Only who may list is told that an object is missing (404), others that it is forbidden
+                # (docs.aws.amazon.com/AmazonS3/latest/API/API_HeadObject.html). A GET or HEAD has no prefix, hence `IfExists`.
+                conditions={"StringLikeIfExists": {"s3:prefix": [f"{site}/{folder}/*" for folder in access.list]}},
+            )
         )
-    )
 
 
 def allow_artifacts(bucket: s3.IBucket, roles: Sequence[iam.IRole]) -> None:

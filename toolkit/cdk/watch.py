@@ -32,7 +32,6 @@ class ReleaseWatch(Construct):
         maker: FunctionMaker,
         notify: HandlerFunction,
         telemetry: Telemetry,
-        minutes: int,
     ) -> None:
         super().__init__(scope, construct_id)
         names = alarm_names(facts.hosting.distribution.distribution_id)
@@ -44,7 +43,7 @@ class ReleaseWatch(Construct):
             "watch",
             description="flips back when an alarm goes off",
             measure=FLIP,
-            environment={**facts.releasing(), "ALARMS": json.dumps(list(names))},
+            environment={**facts.stores(), "ALARMS": json.dumps(list(names))},
             statements=[
                 uses_store(facts.hosting.store.key_value_store_arn),
                 iam.PolicyStatement(sid="Alarms", actions=["cloudwatch:DescribeAlarms"], resources=alarms),
@@ -55,7 +54,7 @@ class ReleaseWatch(Construct):
             self,
             "Machine",
             description=f"watches releases of {facts.site}",
-            definition=Definitions(Aws.PARTITION, seconds).watch(watch_seconds=minutes * 60),
+            definition=Definitions(Aws.PARTITION, seconds).watch(watch_seconds=facts.watch_minutes * 60),
             functions={"Watch": self.function, "Notify": notify},
             telemetry=telemetry,
         )

@@ -25,9 +25,8 @@ from toolkit.cdk.watch import ReleaseWatch
 from toolkit.engine.layout import check_site
 from toolkit.engine.model import Settings
 
-# What is left in the bucket of a run: the artifact, if it was put there, and the note that its steps pass on.
+# An artifact that was put into the site's own bucket.
 UPLOAD_DAYS = 7
-RUN_DAYS = 90
 
 
 class ReleaseWorkflow(Construct):
@@ -66,7 +65,9 @@ class ReleaseWorkflow(Construct):
         super().__init__(scope, construct_id)
         check_site(site)
         _check(hosts, canonical, {"keep": keep, "preview_days": preview_days, "watch_minutes": watch_minutes})
-        self._facts = SiteFacts(hosting, site, hosts, canonical, settings or Settings(), keep, grace_hours, preview_days, strict)
+        self._facts = SiteFacts(
+            hosting, site, hosts, canonical, settings or Settings(), keep, grace_hours, preview_days, watch_minutes, strict
+        )
         found = bundle.find()
         self.telemetry = Telemetry(self, "Telemetry")
         self._maker = FunctionMaker(self, found, self.telemetry)
@@ -80,22 +81,21 @@ class ReleaseWorkflow(Construct):
             maker=self._maker,
             notify=self.notify,
             telemetry=self.telemetry,
-            minutes=watch_minutes,
         )
         self.watch = self._watch.state_machine
         self.upkeep = Upkeep(self, "Upkeep", facts=self._facts, maker=self._maker)
-        self.state_machine = self._machine(watch_minutes).machine
+        self.state_machine = self._machine().machine
         self._allow_storage(artifacts)
         self.functions = {**self.steps, "watch": self._watch.function, "upkeep": self.upkeep.function, "notify": self.notify}
         self.outputs = self._outputs()
 
     def _make_steps(self, found: bundle.Bundle) -> None:
         store = self._facts.hosting.store.key_value_store_arn
-        publishing, releasing = self._facts.publishing(), self._facts.releasing()
+        publishing = self._facts.publishing()
         steps = (
             ("publish", "publishes a version from an artifact", functions.PUBLISH, publishing),
-            ("verify", "asks the distribution for a candidate", functions.VERIFY, releasing),
-            ("flip", "moves a channel to a verified version", functions.FLIP, releasing),
+            ("verify", "asks the distribution for a candidate", functions.VERIFY, self._facts.verifying()),
+            ("flip", "moves a channel to a verified version", functions.FLIP, self._facts.flipping()),
         )
         self.steps = {
             name: self._maker.make(
@@ -105,7 +105,7 @@ class ReleaseWorkflow(Construct):
         }
         self.large = LargePublish(self, "Large", bundle=found, environment=publishing, store_arn=store)
 
-    def _machine(self, watch_minutes: int) -> Machine:
+    def _machine(self) -> Machine:
         called = {name.capitalize(): made for name, made in {**self.steps, "notify": self.notify}.items()}
         measures = {"Publish": functions.PUBLISH, "Verify": functions.VERIFY, "Flip": functions.FLIP, "Notify": functions.NOTIFY}
         rule = f"arn:{Aws.PARTITION}:events:{Aws.REGION}:{Aws.ACCOUNT_ID}:rule/StepFunctionsGetEventForCodeBuildStartBuildRule"
@@ -117,7 +117,7 @@ class ReleaseWorkflow(Construct):
             self,
             "Machine",
             description=f"releases {self._facts.site}",
-            definition=definitions.release(large_seconds=self.large.seconds, watch_seconds=watch_minutes * 60),
+            definition=definitions.release(large_seconds=self.large.seconds, watched=self._facts.watch_minutes > 0),
             functions=called,
             telemetry=self.telemetry,
             values={"PublishLarge": self.large.project.project_name, "WatchMachine": self.watch.state_machine_arn},
@@ -130,9 +130,9 @@ class ReleaseWorkflow(Construct):
         roles.allow_in_bucket(bucket, site, "Publish", publishing, roles.PUBLISH)
         roles.allow_in_bucket(bucket, site, "Verify", [self.steps["verify"].role], roles.VERIFY)
         roles.allow_in_bucket(bucket, site, "Release", [self.steps["flip"].role, self._watch.function.role], roles.RELEASE)
+        roles.allow_in_bucket(bucket, site, "Flip", [self.steps["flip"].role], roles.FLIP)
         roles.allow_in_bucket(bucket, site, "Upkeep", [self.upkeep.function.role], roles.UPKEEP)
         bucket.add_lifecycle_rule(id="uploads", prefix=f"{site}/uploads/", expiration=Duration.days(UPLOAD_DAYS))
-        bucket.add_lifecycle_rule(id="runs", prefix=f"{site}/runs/", expiration=Duration.days(RUN_DAYS))
         for artifact in artifacts:
             roles.allow_artifacts(artifact, publishing)
 
