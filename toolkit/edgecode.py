@@ -1,11 +1,21 @@
-"""The code of an edge function as CloudFront and the local edge run it: without comments and white space, which count in its 10 KB.
+"""The code of an edge function as CloudFront and the local edge run it: without what JavaScript does not need.
+
+Comments, white space, and semicolons and line ends where a statement ends anyway count in CloudFront's 10 KB.
 
 Names and statements stay as they are written: a minifier that knows more moves `await` to where CloudFront's runtime refuses it.
 """
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
+
+# Texts, which stay as they are; then a semicolon before a closing brace, and a line end between one and a word that can only begin
+# a statement. tests/functions compares syntax trees: what is sent is what was written.
+_NEEDLESS = re.compile(
+    r"""(?P<text>'(?:[^'\\\n]|\\.)*'|"(?:[^"\\\n]|\\.)*"|`(?:[^`\\]|\\.)*`)"""
+    r"""|;(?=\})|(?<=\})\n(?=(?:async|const|for|function|if|let|return|throw|try|while)\b)"""
+)
 
 
 def edge_code(path: Path) -> str:
@@ -14,7 +24,7 @@ def edge_code(path: Path) -> str:
 
 
 def compact(source: str) -> str:
-    """The same JavaScript without comments and white space."""
+    """The same JavaScript in fewer bytes."""
     import rjsmin  # type: ignore[import-untyped]
 
-    return str(rjsmin.jsmin(source))
+    return _NEEDLESS.sub(lambda found: found["text"] or "", str(rjsmin.jsmin(source)))

@@ -23,39 +23,43 @@ function find(shard, digest) {
   return at < 0 || at >= count * 7 ? '' : shard.slice(start, start + 23);
 }
 
-// The origin path of a blob, '' when this is no name of one: routing data may be damaged, and still leads nowhere else.
+// The origin path of a blob. Throws when this is no name of one: routing data may be damaged, and still leads nowhere else.
 function blob(site, key) {
   const name = site + key;
-  if (key.length !== 22 || !site || encodeURIComponent(name) !== name || name.indexOf('.') + name.indexOf('~') > -2) return '';
+  if (key.length !== 22 || !site || name.search(/[^\w-]/) >= 0) throw 503;
   return '/' + site + '/blobs/' + key;
 }
 
-// A page of a host without gate and canary ends here. It is flat, with one `try`, since that is what instructions are spent on.
+// A page of a host without gate, canary and preview ends here. It is flat, with one `try`, since that is what instructions are spent on.
 async function handler(event) {
   const ask = event.request;
   const isPlain = ask.method === 'GET' || ask.method === 'HEAD';
+  const cookie = ask.cookies['__Host-preview'];
   let value = '';
   let record;
   try {
     value = await kvs.get('h:' + ask.headers.host.value.toLowerCase());
-    if (isPlain && value[1] !== '|') {
+    if (isPlain && !cookie && value[1] !== '|') {
       const nonce = value.slice(1, 12);
       const digest = hash('md5', nonce + decodeURIComponent(ask.uri));
       const shard = await kvs.get('t:' + nonce + ':' + (parseInt(digest.slice(0, 8), 16) % value.slice(12, 17)));
       record = find(shard, digest);
-      const uri = record && record[0] === 'F' ? blob(value.slice(20, 20 + +value.slice(17, 19)), record.slice(1)) : '';
-      if (uri) {
-        ask.uri = uri;
+      if (record && record[0] === 'F') {
+        ask.uri = blob(value.slice(20, 20 + +value.slice(17, 19)), record.slice(1));
         return ask;
       }
     }
   } catch (e) {
     // What is not there, or not as it should be, is looked at below.
   }
-  const at = { event: event, ask: ask, value: value, record: record, depths: '' };
+  const at = { event: event, ask: ask, value: value, record: record };
   try {
+    if (cookie) at.value = await preview(at, cookie.value);
     const reply = await route(at);
-    return isPlain || at.isElsewhere ? reply : answer(405, 'Method Not Allowed', { allow: { value: 'GET, HEAD' } });
+    if (!isPlain && !at.isElsewhere) return answer(405, 'Method Not Allowed', { allow: { value: 'GET, HEAD' } });
+    // What a cookie leads to is nobody else's answer.
+    if (cookie && reply.statusCode) reply.headers['cache-control'] = { value: 'no-store' };
+    return reply;
   } catch (e) {
     return unready();
   }
@@ -100,6 +104,7 @@ function answer(status, reason, headers) {
   return { statusCode: status, headers: headers, body: { encoding: 'text', data: status + ' ' + reason + '\n' } };
 }
 
+// Also what is thrown ends as this: nobody can know what is there.
 function unready(seconds) {
   return answer(503, 'Service Unavailable', { 'retry-after': { value: seconds || '1' } });
 }
@@ -119,14 +124,14 @@ function canonical(path) {
   return path.split(/%2f/i).map(decode).join('%2F');
 }
 
-// A target without a query of its own takes the visitor's along, but for the names in `used`.
-function redirect(status, target, at, used) {
-  if (!target || !/^30[0-378]$/.test(status)) return unready();
+// A target without a query of its own takes the visitor's along.
+function redirect(status, target, at) {
+  if (!target || !/^30[0-378]$/.test(status)) throw 503;
   const query = at.ask.querystring;
   const parts = [];
   for (const name in query) {
     const add = (one) => parts.push(one.value === '' ? name : name + '=' + one.value);
-    if (!used || used.indexOf(name) < 0) (query[name].multiValue || [query[name]]).forEach(add);
+    (query[name].multiValue || [query[name]]).forEach(add);
   }
   if (parts[0] && target.indexOf('?') < 0) target = target.replace(/#|$/, (end) => '?' + parts.join('&') + end);
   return {
@@ -142,21 +147,18 @@ function extended(reply, json) {
 }
 
 function origin(at, key, isError) {
-  const uri = blob(at.pointer[1], key);
-  if (!uri) return unready();
+  at.ask.uri = blob(at.pointer[1], key);
   if (isError) {
     // A missing page stays a 404 whatever validators or ranges the visitor sends along (RFC 9110, sections 13.2.1 and 14.2).
     ['if-none-match', 'if-modified-since', 'if-range', 'range'].forEach((name) => delete at.ask.headers[name]);
   }
-  at.ask.uri = uri;
   return at.ask;
 }
 
 // The same page under its one canonical name: `rule` is status (3 digits), how many characters to cut (2 digits), '/' or '-'.
 function respelled(rule, path) {
-  const cut = path.slice(0, path.length - rule.slice(3, 5)) + (rule[5] === '/' ? '/' : '');
   // A made-up path may share a fingerprint with a real one: even then the answer stays on this host.
-  return cut.replace(/^\/+/, '/');
+  return (path.slice(0, path.length - rule.slice(3, 5)) + (rule[5] === '/' ? '/' : '')).replace(/^\/+/, '/');
 }
 
 function missing(at) {
@@ -169,11 +171,10 @@ function missing(at) {
 }
 
 // --- proxy
-function proxied(at, url, used) {
+function proxied(at, url) {
   const parts = url.split('/');
   const host = parts[2].split(':');
   const protocol = parts[0].slice(0, -1);
-  used.forEach((name) => delete at.ask.querystring[name]);
   cf.updateRequestOrigin({
     domainName: host[0],
     originAccessControlConfig: { enabled: false },
@@ -195,9 +196,8 @@ function holds(at, when, found) {
     (!when.k || when.k.some((name) => at.ask.cookies[name])) &&
     (when.h || []).every((pair) => pair[1].indexOf(header(at, pair[0]).toLowerCase()) >= 0) &&
     (when.q || []).every((pair) => {
-      const given = at.ask.querystring[pair[0]];
       try {
-        const value = canonical(given.value);
+        const value = canonical(at.ask.querystring[pair[0]].value);
         return pair[1] === '{}' ? found.push(value) : pair[1] === value;
       } catch (e) {
         return false;
@@ -257,7 +257,7 @@ async function pattern(at) {
   for (let i = 0; i < at.depths.length && dirs.length > +at.depths[i] + 1; i++) {
     const record = await lookup(at.table, '*' + dirs.slice(0, +at.depths[i] + 1).join('/') + '/');
     const text = record && (await pooled(at.table, record.slice(1)));
-    if (record === null || (record && !text)) return [''];
+    if (record === null || (record && !text)) throw 503;
     if (text) said = first(at, text, said);
   }
   return said;
@@ -272,12 +272,14 @@ async function fileAt(at, path) {
 async function follow(at, said) {
   const kind = said[0][0];
   const text = said[0].slice(1);
+  // What a rule has captured of the query is in its target.
+  said[1].forEach((name) => delete at.ask.querystring[name]);
   if (kind === 'R') {
-    const target = text.slice(4).split(' ')[0];
-    return extended(redirect(text.slice(0, 3), target, at, said[1]), text.slice(5 + target.length));
+    const parts = text.split(' ');
+    return extended(redirect(parts[0], parts[1], at), parts.slice(2).join(' '));
   }
   // An origin that resolves dots would serve from outside of what the rule names.
-  if (kind === 'P') return /(\/|%2f)\.\.?(\/|%2f|$)/i.test(text) ? missing(at) : proxied(at, text, said[1]);
+  if (kind === 'P') return /(\/|%2f)\.\.?(\/|%2f|$)/i.test(text) ? missing(at) : proxied(at, text);
   if (kind === 'N') return extended(missing(at), text.slice(1));
   if (kind !== 'W' && kind !== 'V') {
     const reply = await settle(at, said[0]);
@@ -291,7 +293,7 @@ async function follow(at, said) {
     if (kind === 'V' && encoded(path) !== at.url) return redirect(record.slice(1, 4), encoded(path), at);
     record = await fileAt(at, path);
   }
-  if (record === null) return unready();
+  if (record === null) throw 503;
   return /^[fe]/i.test(record) ? origin(at, record.slice(1), /^e/i.test(record)) : missing(at);
 }
 
@@ -305,14 +307,15 @@ async function settle(at, record) {
   let said = null;
   if (kind === 'R' || kind === 'B') {
     const text = await pooled(at.table, ref);
-    if (!text) return unready();
+    if (!text) throw 503;
     said = kind === 'R' ? ['R' + text, []] : first(at, text, null);
-    record = '';
   } else {
-    if (record && !/[fecr]/.test(kind)) return unready();
+    if (record && !/[fecr]/.test(kind)) throw 503;
     if (at.depths) said = await pattern(at);
-    if (said && !said[0]) return unready();
-    if (record && (!said || said[2][4] !== '1')) said = [kind.toUpperCase() + ref];
+    if (record && (!said || said[2][4] !== '1')) {
+      const file = await settle(at, kind.toUpperCase() + ref);
+      return file;
+    }
   }
   const reply = said ? await follow(at, said) : missing(at);
   return reply;
@@ -331,12 +334,21 @@ function gate(at, kind, value) {
   return differs ? answer(401, 'Unauthorized', { 'www-authenticate': { value: 'Basic realm="preview"' } }) : null;
 }
 
+// --- preview
+// Without a domain for them a site's previews lie one label below the host as well; a cookie names the one that answers instead of
+// the host. One that is not there is not missed: the cookie may be older than the preview's end.
+async function preview(at, label) {
+  if (!/^[a-z0-9-]{1,31}--[a-z0-9-]{1,30}$/.test(label) || (at.value && !label.endsWith('--' + at.value.split('|')[1]))) return at.value;
+  const value = await read('h:' + label + '.' + header(at, 'host').toLowerCase());
+  return value || at.value;
+}
+
 // --- canary
 // A visitor stays on one side: by the value of a cookie of the site's own, else by address and browser.
 function isNext(at, rule) {
   const parts = rule.split('.');
-  const cookie = at.ask.cookies[parts.slice(2).join('.')];
-  const who = cookie && cookie.value ? cookie.value : at.event.viewer.ip + '|' + header(at, 'user-agent');
+  const cookie = at.ask.cookies[parts.slice(2).join('.')] || {};
+  const who = cookie.value || at.event.viewer.ip + '|' + header(at, 'user-agent');
   return parseInt(hash('md5', parts[1] + '|' + who).slice(0, 8), 16) % 10000 < parts[0];
 }
 
@@ -346,7 +358,7 @@ async function route(at) {
   const sides = at.value.split('\n');
   const pointer = sides[sides[2] && isNext(at, sides[1]) ? 2 : 0].split('|');
   at.pointer = pointer;
-  if (pointer[0][0] !== '2' || pointer.length < 8) return unready();
+  if (pointer[0][0] !== '2' || pointer.length < 8) throw 503;
   const closed = pointer[7] === '-' ? null : gate(at, pointer[7][0], pointer[7].slice(1));
   if (closed) return closed;
 
@@ -360,13 +372,12 @@ async function route(at) {
   }
   let record = at.record;
   if (record === undefined) record = await lookup(at.table, at.path);
-  if (record === null && pointer[6] !== '-') {
+  if (record === null) {
     // The pointer arrived at this edge before its table: the version before it answers, but cannot say what is missing.
     at.table = pointer[6];
     record = await lookup(at.table, at.path);
-    if (!record) return unready();
+    if (!record) throw 503;
   }
-  if (record === null) return unready();
   at.depths = at.table.split('.')[2] || '';
   const reply = await settle(at, record);
   return reply;

@@ -7,7 +7,7 @@ const DEFAULTS = {
   'referrer-policy': 'strict-origin-when-cross-origin',
 };
 
-function isPreview(request) {
+function isPreviewHost(request) {
   const label = request.headers.host ? request.headers.host.value.split('.')[0] : '';
   return label.indexOf('--') > 0 && label.slice(0, 4) !== 'xn--';
 }
@@ -16,15 +16,21 @@ function handler(event) {
   const response = event.response;
   const headers = response.headers;
   const isOurs = headers['x-amz-meta-edge'];
-  const edge = isOurs ? JSON.parse(isOurs.value) : {};
 
   for (const name in headers) {
     if (name.slice(0, 6) === 'x-amz-' && name.slice(0, 9) !== 'x-amz-cf-') delete headers[name];
   }
-  const robots = isPreview(event.request) ? { value: 'noindex' } : null;
-  if (robots && !isOurs) headers['x-robots-tag'] = robots;
   // What another origin answers, by a rule of the site, keeps its own headers.
-  if (!isOurs) return response;
+  if (isOurs) dress(event, headers, JSON.parse(isOurs.value));
+  // Where a cookie shows a preview, the same address shows others something else.
+  const isByCookie = (event.request.cookies || {})['__Host-preview'];
+  if (isByCookie) headers['cache-control'] = { value: 'private, no-store' };
+  if (isByCookie || isPreviewHost(event.request)) headers['x-robots-tag'] = { value: 'noindex' };
+  return response;
+}
+
+function dress(event, headers, edge) {
+  const response = event.response;
   // How long the edge keeps a blob is not how long a browser may: an Age, or the edge's own lifetime, would make it stale on arrival.
   delete headers.age;
   const lifetime = edge.c || 'public, max-age=0, must-revalidate';
@@ -36,11 +42,9 @@ function handler(event) {
     if (edge.h[name] === '') delete headers[name];
     else headers[name] = { value: edge.h[name] };
   }
-  if (robots) headers['x-robots-tag'] = robots;
 
   if (edge.s && response.statusCode === 200) {
     response.statusCode = edge.s;
     response.statusDescription = edge.s === 404 ? 'Not Found' : edge.s === 410 ? 'Gone' : '';
   }
-  return response;
 }

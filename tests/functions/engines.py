@@ -124,4 +124,5 @@ def keys_read(kvs: Mapping[str, str], events: Sequence[Event]) -> list[list[str]
 
 
 def _script(source: Path, kvs: Mapping[str, str]) -> Script:
-    return Script(source, source.stem.replace("_", "-"), kvs, lambda text: None)
+    event_type = "viewer-response" if source.stem == "viewer_response" else "viewer-request"
+    return Script(source, event_type, kvs, lambda text: None)

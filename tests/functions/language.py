@@ -32,6 +32,8 @@ _NAME_WORDS = """
     fetch XMLHttpRequest setTimeout setInterval matchAll replaceAll structuredClone constructor __proto__
 """
 _NAMES = frozenset(_NAME_WORDS.split())
+# What a semicolon may end that ends without one as well.
+_ENDED = ("_statement", "_declaration")
 _MODULES = frozenset({"cloudfront", "crypto", "querystring", "buffer"})
 
 
@@ -39,6 +41,22 @@ def problems(source: str) -> list[str]:
     """What in `source` CloudFront would not run, each with its line; empty when it is fit."""
     root = Parser(Language(tree_sitter_javascript.language())).parse(source.encode()).root_node
     return [f"line {node.start_point[0] + 1}: {what}" for node in _walk(root) for what in _wrong(node)]
+
+
+def shape(source: str) -> list[str]:
+    """The syntax tree without comments, white space and the semicolons that end statements: what a program means hangs on it."""
+    root = Parser(Language(tree_sitter_javascript.language())).parse(source.encode()).root_node
+    return list(_shape(root))
+
+
+def _shape(node: Node) -> Iterator[str]:
+    ends = node.type == ";" and node.parent is not None and node.parent.type.endswith(_ENDED)
+    if node.type == "comment" or (ends and not node.is_missing):
+        return
+    yield node.type if node.children or node.is_missing else (node.text or b"").decode()
+    for child in node.children:
+        yield from _shape(child)
+    yield "end"
 
 
 def _walk(node: Node) -> Iterator[Node]:

@@ -118,3 +118,11 @@ def test_on_cloudflare_a_missing_path_gets_the_values_of_all_rules_as_a_page_doe
     (variant,) = (asset for key, asset in parts.error_pages.items() if "#" in key)
     values = [edge_metadata(asset)["h"] for asset in (parts.assets["/a/page.txt"], variant)]
     assert values == [{"x-a": "1, 2"}, {"x-a": "1, 2"}]
+
+
+def test_a_respelling_with_a_text_of_its_own_answers_where_a_condition_comes_first() -> None:
+    """Its record is one in lower case that refers to a text; it was a 503."""
+    site = with_files(["/index.html"], "/* /de/:splat 302! Country=de\n", settings=Settings(slashes="vercel-clean-slash"))
+    asked = [ask("/index.html"), ask("/index.html", cloudfront_viewer_country="DE")]
+    assert [(answer["statusCode"], location(answer)) for answer in answers(site, *asked)] == [(308, "//"), (302, "/de/index.html")]
+    assert decide(site).answers["/index.html"].record[0] == "R"

@@ -6,16 +6,16 @@ from pathlib import Path
 
 import pytest
 
-from tests.functions.language import problems
-from toolkit.edgecode import edge_code
+from tests.functions.language import problems, shape
+from toolkit.edgecode import compact, edge_code
 from toolkit.engine import limits
 from toolkit.paths import resource
 
 FUNCTIONS = sorted((resource("functions") / "edge").glob("*.js"))
 
 
-def test_both_functions_are_there() -> None:
-    assert [file.name for file in FUNCTIONS] == ["viewer_request.js", "viewer_response.js"]
+def test_all_functions_are_there() -> None:
+    assert [file.name for file in FUNCTIONS] == ["preview.js", "viewer_request.js", "viewer_response.js"]
 
 
 @pytest.mark.parametrize("file", FUNCTIONS, ids=lambda file: file.name)
@@ -23,6 +23,30 @@ def test_cloudfront_accepts_the_code_as_written_and_as_sent(file: Path) -> None:
     assert problems(file.read_text()) == []
     assert problems(edge_code(file)) == []
     assert len(edge_code(file).encode()) <= limits.FUNCTION_BYTES
+
+
+@pytest.mark.parametrize("file", FUNCTIONS, ids=lambda file: file.name)
+def test_what_is_sent_is_what_was_written(file: Path) -> None:
+    assert shape(edge_code(file)) == shape(file.read_text())
+
+
+@pytest.mark.parametrize(
+    ("code", "sent"),
+    [
+        ("function f() {\n  a();\n}\nconst b = 1;\n", "function f(){a()}const b=1;"),
+        ("if (a) {\n  b = ';}';\n}\nc = `;}`;", "if(a){b=';}'}\nc=`;}`;"),
+        ("const a = { b: 1 };\n'}\\';}';", "const a={b:1};'}\\';}';"),
+    ],
+)
+def test_texts_stay_as_they_are(code: str, sent: str) -> None:
+    assert compact(code) == sent
+    assert shape(compact(code)) == shape(code)
+
+
+@pytest.mark.parametrize("code", ["while (a);", "if (a) b; else;", "for (;;);"])
+def test_a_statement_that_is_lost_is_seen(code: str) -> None:
+    within = f"function f() {{ {code} }}"
+    assert shape(compact(within)) != shape(within)
 
 
 @pytest.mark.parametrize(
