@@ -50,6 +50,7 @@ class AwsConfig:
     log_days: int = 90
     web_acl_arn: str = ""
     permissions_boundary: str = ""
+    webhook_secret_arn: str = ""
     watch_minutes: int = 15
 
 

@@ -3,20 +3,29 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
 import boto3
 import botocore.session
 
-from tests.aws.cloudformation import FakeCloudFormation
+from tests.aws import assemblies, cloudformation
+from tests.aws.cloudformation import ACCOUNT, FakeCloudFormation
+from tests.aws.support import no_sleep
 from tests.contracts.kvs import ARN, FakeKeyValueStore
+from toolkit.config import SiteConfig
+from toolkit.errors import Unavailable
 from toolkit.targets import Ways
 
 REGION = "eu-west-1"
 DOMAIN = "d111111abcdef8.cloudfront.net"
 BUCKET = "toolkit-site-blog-bucket"
 OUTPUTS = {"Bucket": BUCKET, "KeyValueStoreArn": ARN, "DistributionId": "E123EXAMPLE", "DomainName": DOMAIN}
+
+
+def assets_bucket(region: str = REGION) -> str:
+    return f"cdk-hnb659fds-assets-{ACCOUNT}-{region}"
 
 
 class FakeAccount:
@@ -26,11 +35,25 @@ class FakeAccount:
         self.store = FakeKeyValueStore()
         self.regions: dict[str, FakeCloudFormation] = {}
         self.connected: list[tuple[str, str]] = []
+        self.dns: dict[tuple[str, str], tuple[str, ...]] = {}
+        self.templates = assemblies.templates()
+        self.files: dict[str, bytes] = {}
+        self.no_roles = False
         self._model = botocore.session.get_session().get_service_model("cloudformation")
 
     @property
     def ways(self) -> Ways:
-        return Ways(connect=self.connect)
+        return Ways(self.connect, self.lookup, self.synthesise, no_sleep)
+
+    def lookup(self, name: str, kind: str) -> tuple[str, ...]:
+        """DNS as the test has it; "?" is a name for which it does not answer."""
+        found = self.dns.get((name, kind), ())
+        if "?" in found:
+            raise Unavailable(f"DNS did not say the {kind} records of {name}")
+        return found
+
+    def synthesise(self, config: SiteConfig, folder: Path) -> None:
+        assemblies.write(folder, self.templates, self.files)
 
     def cloudformation(self, region: str = REGION) -> FakeCloudFormation:
         return self.regions.setdefault(region, FakeCloudFormation(region, self._template))
@@ -40,7 +63,18 @@ class FakeAccount:
         session = boto3.Session(aws_access_key_id="AKIDEXAMPLE", aws_secret_access_key="secret", region_name=region or REGION)
         self.store.attach(session)
         session.events.register_first("before-send.cloudformation.*", self._send)
+        session.events.register_first("before-send.sts.AssumeRole", self._assume)
         return session
+
+    def bootstrap(self, version: str = "21") -> None:
+        """What `cdk bootstrap` leaves, in both regions."""
+        for region in (REGION, "us-east-1"):
+            session = self.connect(region, "")
+            name = "/cdk-bootstrap/hnb659fds/version"
+            session.client("ssm").put_parameter(Name=name, Value=version, Type="String", Overwrite=True)
+            where = {} if region == "us-east-1" else {"CreateBucketConfiguration": {"LocationConstraint": region}}
+            session.client("s3").create_bucket(Bucket=assets_bucket(region), **where)
+        self.cloudformation().outputs["toolkit-site-blog"] = dict(OUTPUTS)
 
     def set_up(self, site: str = "blog", **more: str) -> None:
         """The site's stack and its bucket, as `toolkit up` leaves them."""
@@ -58,6 +92,10 @@ class FakeAccount:
     def _send(self, request: Any, event_name: str, **_: object) -> Any:
         region = urlsplit(request.url).netloc.split(".")[1]
         return self.cloudformation(region).answer(event_name.rpartition(".")[2], request, self._model)
+
+    def _assume(self, request: Any, **_: object) -> Any:
+        """The answer when nobody may assume the bootstrap's roles, else none, and moto's counts."""
+        return cloudformation.reply(request.url, 403, cloudformation.error("AccessDenied", "no")) if self.no_roles else None
 
     def _template(self, url: str) -> str:
         bucket, _, key = urlsplit(url).path.lstrip("/").partition("/")

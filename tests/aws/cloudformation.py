@@ -47,8 +47,8 @@ class Stack:
 class FakeCloudFormation:
     """One region. `fetch` reads a template by its URL, `outputs` are what the stacks of a name will say.
 
-    `failures`: logical id -> why it cannot be made; `undeletable`: why it cannot be deleted (taken out once it was told);
-    `physical`: logical id -> name in the account.
+    `events`: operation -> called when it is asked for. `failures`: logical id -> why it cannot be made; `undeletable`: why it
+    cannot be deleted (taken out once it was told); `physical`: logical id -> name in the account.
     """
 
     def __init__(self, region: str, fetch: Callable[[str], str] = lambda url: "{}") -> None:
@@ -61,6 +61,7 @@ class FakeCloudFormation:
         self.physical: dict[str, str] = {}
         self.calls: list[str] = []
         self.denied: dict[str, str] = {}
+        self.events: dict[str, Callable[[], object]] = {}
         self.requests: list[dict[str, str]] = []
         self._change_sets: dict[str, tuple[Stack, str, dict[str, Any], dict[str, str], dict[str, str]]] = {}
 
@@ -74,17 +75,17 @@ class FakeCloudFormation:
         self.calls.append(operation)
         given = {key: values[0] for key, values in parse_qs(_text(request.body)).items()}
         self.requests.append(given)
+        self.events.get(operation, lambda: None)()
         try:
             if operation in self.denied:
                 raise AwsError(self.denied[operation], "as the test wants it")
             found = getattr(self, f"_{operation}")(given)
-        except AwsError as error:
-            said = f"<Error><Code>{error.args[0]}</Code><Message>{escape(error.args[1])}</Message></Error>"
-            return _reply(request.url, 403 if error.args[0] in ("AccessDenied", "ExpiredToken") else 400, f"<r>{said}</r>")
+        except AwsError as failed:
+            return reply(request.url, 403 if failed.args[0] in ("AccessDenied", "ExpiredToken") else 400, error(*failed.args))
         output = model.operation_model(operation).output_shape
         wrapper = output.serialization["resultWrapper"] if output else "Nothing"
         body = _xml(found, output) if output else ""
-        return _reply(request.url, 200, f"<r><{wrapper}>{body}</{wrapper}></r>")
+        return reply(request.url, 200, f"<r><{wrapper}>{body}</{wrapper}></r>")
 
     def _id(self, name: str) -> str:
         return f"arn:aws:cloudformation:{self.region}:{ACCOUNT}:stack/{name}/{len(self.stacks) + len(self.gone)}"
@@ -248,7 +249,11 @@ def _xml(value: Any, shape: Any) -> str:
     return escape(value.isoformat() if isinstance(value, datetime.datetime) else str(value))
 
 
-def _reply(url: str, status: int, body: str) -> AWSResponse:
+def error(code: str, message: str) -> str:
+    return f"<r><Error><Code>{code}</Code><Message>{escape(message)}</Message></Error></r>"
+
+
+def reply(url: str, status: int, body: str) -> AWSResponse:
     return AWSResponse(url, status, HeadersDict({"content-type": "text/xml"}), Raw(body.encode()))
 
 

@@ -12,6 +12,7 @@ from moto import mock_aws
 from tests.aws.account import FakeAccount
 from tests.commands.conftest import Outcome, write_site
 from toolkit.cli import main
+from toolkit.targets import Ways
 
 Cli = Callable[..., Outcome]
 
@@ -44,9 +45,9 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.fixture
 def cli(project: Path, account: FakeAccount, capsys: pytest.CaptureFixture[str]) -> Cli:
-    def run(*words: str | Path) -> Outcome:
+    def run(*words: str | Path, ways: Ways | None = None) -> Outcome:
         capsys.readouterr()
-        code = main([str(word) for word in words], account.ways)
+        code = main([str(word) for word in words], ways or account.ways)
         captured = capsys.readouterr()
         return Outcome(code, captured.out, captured.err)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
 import subprocess
@@ -67,6 +68,19 @@ def test_context_is_what_site_toml_does_not_say(cdk: None) -> None:
     said = {"folder": ".", "certificateArn": "arn", "hostedZoneId": "Z1", "accessLogs": True, "logDays": "7", "priceClass": 100}
     assert hosting(config, said) == Hosting(
         site="shop", hosts=("www.example.com",), certificate_arn="arn", hosted_zone_id="Z1", log_days=7, price_class="100"
+    )
+
+
+def test_site_toml_says_it_and_context_goes_before_it(cdk: None) -> None:
+    from toolkit.cdk.app import hosting
+    from toolkit.cdk.stacks import Hosting
+
+    aws = '[aws]\nregion = "eu-west-1"\nprofile = "work"\nstage = "development"\nlog_days = 30\npermissions_boundary = "ours"\n'
+    config = parse(f'name = "shop"\n{aws}watch_minutes = 5\n'.encode(), Path("site.toml"))
+    said = Hosting(site="shop", stage="development", log_days=30, permissions_boundary="ours", watch_minutes=5)
+    assert hosting(config, {}) == said
+    assert hosting(config, {"stage": "production", "watchMinutes": "0"}) == dataclasses.replace(
+        said, stage="production", watch_minutes=0
     )
 
 

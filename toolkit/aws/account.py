@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from toolkit.aws import assembly, bootstrap, names, removal
-from toolkit.aws.assembly import Assembly, StackArtifact
+from toolkit.aws.assembly import Assembly, FileAsset, StackArtifact
 from toolkit.aws.assets import send
 from toolkit.aws.cloudformation import STATEFUL, StackOperations
 from toolkit.aws.dns import Lookup
@@ -74,7 +74,10 @@ class CloudAccount:
 
     def upload(self) -> Iterator[Asset]:
         for asset in self._assembly.assets:
-            yield send(self._roles.client("s3", asset.region, asset.role), asset, self._place.account)
+            yield self._send(asset)
+
+    def _send(self, asset: FileAsset) -> Asset:
+        return send(self._roles.client("s3", asset.region, asset.role), asset, self._place.account)
 
     def settle(self, stack: str) -> Iterator[Step]:
         operations = self._operations(stack)
@@ -116,8 +119,11 @@ class CloudAccount:
             # A change set would leave an empty stack behind.
             new = [Change("add", it["Type"], name, stateful=it["Type"] in STATEFUL) for name, it in _resources(artifact)]
             return StackPlan(stack, artifact.region, True, tuple(new))
-        self._remember(operations)
+        for asset in self._assembly.assets:
+            if (asset.bucket, asset.key) == (artifact.bucket, artifact.key):  # CloudFormation reads the template there
+                self._send(asset)
         plan = self.plan(stack)
+        self._remember(operations)
         operations.drop(plan)
         return plan
 

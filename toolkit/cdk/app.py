@@ -1,8 +1,7 @@
 """What `cdk synth` runs (see cdk.json): the stacks of the site whose site.toml lies in the current folder.
 
-Nothing is looked up, in AWS or elsewhere. What site.toml does not say is context, `cdk synth -c toolkit:stage=development`:
-`toolkit:` and folder, stage, certificateArn, hostedZoneId, hostedZoneName, priceClass, accessLogs, logDays or webAclArn, which are
-the properties of `StaticSite` in the spelling of CDK's own context.
+Nothing is looked up, in AWS or elsewhere. Context (`cdk synth -c toolkit:stage=development`) goes before site.toml's [aws]: `toolkit:`
+and folder, or one of its fields from stage on in the spelling of CDK's own context (certificateArn, watchMinutes ...).
 """
 
 from __future__ import annotations
@@ -13,6 +12,7 @@ import re
 import shutil
 import sys
 from collections.abc import Mapping
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from toolkit.config import SiteConfig, load
@@ -23,8 +23,14 @@ if TYPE_CHECKING:
 
 PREFIX = "toolkit:"
 FOLDER = "folder"
-TEXTS = ("stage", "certificateArn", "hostedZoneId", "hostedZoneName", "priceClass", "webAclArn")
-KEYS = (FOLDER, *TEXTS, "accessLogs", "logDays")
+TEXTS = (
+    "stage", "certificateArn", "hostedZoneId", "hostedZoneName", "priceClass", "webAclArn", "permissionsBoundary",
+    "webhookSecretArn",
+)  # fmt: skip
+NUMBERS = {"logDays": "[1-9][0-9]{0,4}", "watchMinutes": "[0-9]{1,4}"}
+KEYS = (FOLDER, *TEXTS, "accessLogs", *NUMBERS)
+# Fields of [aws] that say where the stacks are, not what they are made of.
+_PLACE = ("region", "profile", "stack", "outputs")
 
 
 def main() -> int:
@@ -53,11 +59,11 @@ def hosting(config: SiteConfig, said: Mapping[str, Any]) -> Hosting:
     unknown = sorted(set(said) - set(KEYS))
     if unknown:
         raise UserError(f"{PREFIX}{unknown[0]} is not part of this release of the toolkit", f"choose from: {', '.join(KEYS)}")
-    given: dict[str, Any] = {_snake(key): str(said[key]) for key in TEXTS if key in said}
+    given: dict[str, Any] = {key: value for key, value in asdict(config.aws).items() if key not in _PLACE and value != ""}
+    given |= {_snake(key): str(said[key]) for key in TEXTS if key in said}
     if "accessLogs" in said:
         given["access_logs"] = _switch("accessLogs", str(said["accessLogs"]))
-    if "logDays" in said:
-        given["log_days"] = _days("logDays", str(said["logDays"]))
+    given |= {_snake(key): _number(key, str(said[key]), shape) for key, shape in NUMBERS.items() if key in said}
     return Hosting(
         site=config.name,
         hosts=config.hosts,
@@ -84,9 +90,9 @@ def _switch(key: str, text: str) -> bool:
     return text.lower() == "true"
 
 
-def _days(key: str, text: str) -> int:
-    if not re.fullmatch("[1-9][0-9]{0,4}", text):
-        raise UserError(f"{PREFIX}{key} is {text!r}", "say how many days, in digits")
+def _number(key: str, text: str, shape: str) -> int:
+    if not re.fullmatch(shape, text):
+        raise UserError(f"{PREFIX}{key} is {text!r}", "say how many, in digits")
     return int(text)
 
 
