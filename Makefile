@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 GATES := build/gates
 
-.PHONY: demo test lint bundle bench bench-serve bench-push bench-flips bench-edge edges gates gate-tools security clean
+.PHONY: demo test lint bundle bench bench-serve bench-push bench-flips bench-edge edges rehearse-release gates gate-tools security clean
 
 demo: $(VENV)/.base
 	$(BIN)/toolkit demo
@@ -16,6 +16,10 @@ lint: $(VENV)/.test
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+
+# A release as the synthesised template says, played on this machine; two to three minutes.
+rehearse-release: $(VENV)/.test bundle
+	$(BIN)/python -m tests.rehearsal
 
 # What templates are held to, with tools of their own below build/gates; `security` also writes the table of docs/security.md.
 gates: $(VENV)/.test gate-tools

@@ -1,4 +1,4 @@
-"""AWS as far as a release meets it: each request is checked against the template's policies, then goes to moto or to the KVS fake."""
+"""AWS as far as a release meets it: requests are checked against the template's policies, then go to moto or to the KVS fake."""
 
 from __future__ import annotations
 
@@ -29,10 +29,9 @@ Fetch = Callable[[str, str, Mapping[str, str], bytes], Answered]
 class PlayedAws:
     """All services of the account. `keys` maps access keys to the roles that they sign for; OPERATOR may do everything.
 
-    `machines` are the roles of the state machines by their definitions: the executor does not say for which one it asks, so each one
-    that names the resource must be allowed to.
-    `denied` lists what was refused, `seen` what got through, but for the stores' data, `broken` errors of the
-    rehearsal itself. `before` is told of each request and may do something of its own, or answer instead.
+    `machines` are the roles of the state machines by their definitions: the executor does not say for which one it asks, so each
+    that names the resource must be allowed to. `denied` lists what was refused, `seen` what got through, but for the stores' data,
+    `broken` errors of the rehearsal itself. `before` is told of each request and may do something of its own, or answer instead.
     """
 
     def __init__(self, policies: Policies, store: FakeKeyValueStore, region: str) -> None:

@@ -64,9 +64,9 @@ class Process:
         self.folder = folder / f"{function.logical_id}-{uuid.uuid4().hex[:8]}"
         self.folder.mkdir()
         self._log = (self.folder / "log").open("wb")
-        command = [sys.executable, "-I", "-S", str(WORKER), str(function.code), sysconfig.get_path("purelib"), function.handler, socket]
+        told = [str(function.code), sysconfig.get_path("purelib"), function.handler, socket]
         self._process = subprocess.Popen(
-            command,
+            [sys.executable, "-I", "-S", str(WORKER), *told],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self._log,

@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import re
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -33,11 +33,18 @@ class Machine:
 def machines(stack: Deployed) -> list[Machine]:
     found = []
     for logical_id, given in stack.of("AWS::StepFunctions::StateMachine").items():
-        text, names = given["DefinitionString"], given.get("DefinitionSubstitutions", {})
-        definition = json.loads(re.sub(r"\$\{(\w+)\}", lambda at: str(names[at[1]]), text))
+        definition = definition_of(given)
         waits = tuple(_shorten(definition))
         found.append(Machine(stack.attribute(logical_id, "Arn"), stack.name(logical_id), given["RoleArn"], definition, waits))
     return found
+
+
+def definition_of(properties: Mapping[str, Any]) -> dict[str, Any]:
+    """The definition as Step Functions gets it: given as text or as an object, names in `${…}` filled in."""
+    text, names = properties.get("DefinitionString"), properties.get("DefinitionSubstitutions", {})
+    text = json.dumps(properties["Definition"]) if text is None else text
+    definition: dict[str, Any] = json.loads(re.sub(r"\$\{(\w+)\}", lambda at: str(names[at[1]]), text))
+    return definition
 
 
 def _shorten(value: Any) -> Iterator[int]:
@@ -81,4 +88,3 @@ class Executor:
     def of(self, arn: str) -> list[str]:
         """The executions of a machine."""
         return [one["executionArn"] for one in self._client.list_executions(stateMachineArn=arn)["executions"]]
-

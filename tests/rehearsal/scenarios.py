@@ -9,17 +9,18 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from tests.rehearsal import content
 from tests.rehearsal.content import files, page, script
-from tests.rehearsal.iam import Call, Caller
 from tests.rehearsal.edge import CLOUDFRONT
+from tests.rehearsal.iam import Call, Caller
 from tests.rehearsal.stage import WHO, Seen, Stage, earlier
+from tests.rehearsal.wire import TLS
 from toolkit.engine import canary, channels, layout, release, rollback
 from toolkit.engine.release import history
 
 Scenario = Callable[[Stage], None]
 SCENARIOS: dict[str, Scenario] = {}
 _VISITORS = 200
+_ACTIONS = ("s3:GetObject", "s3:PutObject", "s3:DeleteObject")
 
 
 def scenario(says: str) -> Callable[[Scenario], Scenario]:
@@ -297,7 +298,7 @@ def watch(stage: Stage) -> None:
     ended = stage.ended(execution)
     check(ended["status"] == "SUCCEEDED" and ended.get("outcome") == "flipped back", f"the watch ended {ended}")
     serves(stage, quiet)
-    check(any("flipped back" in text and done["version"] in text for text in stage.notes()), "nobody was told", *stage.notes()[-2:])
+    check(f"went back to {done['previous']}" in stage.notes()[-1], "nobody was told", *stage.notes()[-1:])
     # An alarm that is on already is older than what comes next, and no word against it.
     later, after = go_live(stage)
     time.sleep(3)
@@ -355,57 +356,93 @@ def bucket(stage: Stage) -> None:
         for number, edge in enumerate(stage.distributions):
             status = edge.read(f"/{key}")
             check((status == 200) == (kind == "blobs"), f"edge {number} gets {status} for {key}")
-        here = f"arn:aws:s3:::{stage.outputs['Bucket']}/{key}"
-        others = {
-            "another distribution": (Caller(service=CLOUDFRONT), {"aws:sourcearn": "arn:aws:cloudfront::999999999999:distribution/E1"}),
-            "a stranger": (Caller(), {}),
-            "another role": (Caller(arn="arn:aws:iam::123456789012:role/somebody"), {}),
-        }
-        for who, (caller, more) in others.items():
-            for action in ("s3:GetObject", "s3:PutObject", "s3:DeleteObject"):
-                call = Call(action, here, {"aws:securetransport": "true", "s3:tlsversion": "1.3", **more})
-                check(not stage.aws.policies.allow(caller, call), f"{who} may {action} on {key}")
+        _check_strangers(stage, key)
+    _check_roles(stage, kinds)
+
+
+def _check_strangers(stage: Stage, key: str) -> None:
+    here = f"arn:aws:s3:::{stage.outputs['Bucket']}/{key}"
+    others = {
+        "another distribution": (Caller(service=CLOUDFRONT), {"aws:sourcearn": "arn:aws:cloudfront::999999999999:distribution/E1"}),
+        "a stranger": (Caller(), {}),
+        "another role": (Caller(arn="arn:aws:iam::123456789012:role/somebody"), {}),
+    }
+    for who, (caller, more) in others.items():
+        for action in _ACTIONS:
+            call = Call(action, here, {**TLS, **more})
+            check(not stage.aws.policies.allow(caller, call), f"{who} may {action} on {key}")
+
+
+def _check_roles(stage: Stage, kinds: dict[str, str]) -> None:
+    """What no role may: another site's files, and what is not its business in this one."""
+    bucket = f"arn:aws:s3:::{stage.outputs['Bucket']}"
+    for role in stage.aws.policies.of_roles:
+        may = {(kind, action) for kind, key in kinds.items() for action in _ACTIONS if _may(stage, role, action, f"{bucket}/{key}")}
+        other = [action for action in _ACTIONS if _may(stage, role, action, f"{bucket}/another-{kinds['blobs']}")]
+        check(not other, f"{role} may {other} in another site's folder")
+        touches = {("blobs", "s3:PutObject"), ("versions", "s3:PutObject")} & may
+        check(not touches or "Publish" in role or "Large" in role, f"{role} may {sorted(touches)}")
+        switches = _may(stage, role, "cloudfront-keyvaluestore:UpdateKeys", stage.outputs["KeyValueStoreArn"])
+        check(not switches or ("Machine" not in role and "Notif" not in role), f"{role} may change routing data")
+
+
+def _may(stage: Stage, role: str, action: str, resource: str) -> bool:
+    return stage.aws.policies.allow(Caller(arn=role), Call(action, resource, TLS))
 
 
 @scenario("edges that learn of writes up to 60 s late: every answer is whole, of a version of that minute, or a 503")
 def lagging(stage: Stage) -> None:
-    first_one, _ = go_live(stage)
-    chance, wrong, counted, marks, ended = random.Random(7), list[str](), dict[int, int](), [first_one], threading.Event()
-
-    def visit() -> None:
-        while not ended.wait(0.02):
-            number = chance.randrange(len(stage.edges))
-            for path, title in (("/", "home"), ("/about", "about"), ("/nowhere", "nothing here")):
-                answer = stage.get(path, edge=number)
-                counted[answer.status] = counted.get(answer.status, 0) + 1
-                whole = answer.text in {page(title, one) for one in marks}
-                wanted = 404 if path == "/nowhere" else 200
-                unready = answer.status == 503 and answer.headers.get("retry-after") and answer.headers["cache-control"] == "no-store"
-                unborn = answer.status == 404 and answer.text == "404 Not Found\n"  # that edge has not heard of the site yet
-                if not (unready or unborn or (whole and answer.status == wanted)):
-                    wrong.append(f"edge {number}, {path}: {answer.status} {answer.text!r}")
-
-    visitor = threading.Thread(target=visit)
-    visitor.start()
+    stage.store.clock = lambda: time.time() - 2 * stage.lag
+    before, _ = go_live(stage)
+    stage.age(days=2 * stage.lag / 86400)
+    stage.store.clock, stage.is_late = time.time, True
+    after = mark()
+    visitors = Visitors(stage, (before, after))
+    visitors.start()
     try:
-        for _ in range(2):
-            marks.append(mark())
-            released(stage, stage.release(files(marks[-1])))
-        _wait_for(stage, marks[-1])
+        released(stage, stage.release(files(after)))
+        _wait_for(stage, after)
     finally:
-        ended.set()
-        visitor.join()
-    check(not wrong, f"{len(wrong)} answers were wrong", *wrong[:5])
-    check(counted.get(200, 0) > 100, f"too few visitors: {counted}")
+        visitors.ended.set()
+        visitors.join()
+    check(not visitors.wrong, f"{len(visitors.wrong)} answers were wrong", *visitors.wrong[:5])
+    check(visitors.counted.get(200, 0) > 100, f"too few visitors: {visitors.counted}")
     for number in range(len(stage.edges)):
-        serves(stage, marks[-1], edge=number)
+        serves(stage, after, edge=number)
+
+
+class Visitors(threading.Thread):
+    """Ask all edges until `ended`: every answer is a whole page of one of `versions`, or the 503 of an edge that lacks a part."""
+
+    def __init__(self, stage: Stage, versions: tuple[str, ...]) -> None:
+        super().__init__(daemon=True)
+        self.ended, self.wrong, self.counted = threading.Event(), list[str](), dict[int, int]()
+        self._stage, self._versions, self._chance = stage, versions, random.Random(7)
+
+    def run(self) -> None:
+        while not self.ended.wait(0.05):
+            number = self._chance.randrange(len(self._stage.edges))
+            for path, title, status in (("/", "home", 200), ("/about", "about", 200), ("/nowhere", "nothing here", 404)):
+                self._look(number, path, title, status)
+
+    def _look(self, number: int, path: str, title: str, status: int) -> None:
+        answer = self._stage.get(path, edge=number)
+        self.counted[answer.status] = self.counted.get(answer.status, 0) + 1
+        is_whole = answer.status == status and answer.text in {page(title, one) for one in self._versions}
+        is_unready = answer.status == 503 and answer.headers.get("retry-after") and answer.headers["cache-control"] == "no-store"
+        if not is_whole and not is_unready:
+            self.wrong.append(f"edge {number}, {path}: {answer.status} {answer.text!r}")
 
 
 def _wait_for(stage: Stage, version: str) -> None:
     """Until every edge has heard of it: after as long as a write may take."""
     deadline = time.monotonic() + stage.lag + 5
     while time.monotonic() < deadline:
-        if all(stage.get("/", edge=number).text == page("home", version) for number in range(len(stage.edges))):
+        if all(stage.get(path, edge=number).text == text for number in range(len(stage.edges)) for path, text in _pages(version)):
             return
         time.sleep(0.5)
     raise AssertionError(f"an edge had not heard of {version} after {stage.lag + 5:.0f} s")
+
+
+def _pages(version: str) -> list[tuple[str, str]]:
+    return [("/", page("home", version)), ("/docs/", page("docs", version)), ("/nowhere", page("nothing here", version))]

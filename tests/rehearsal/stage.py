@@ -1,4 +1,4 @@
-"""One site's stacks at work: moto, the KVS fake, the functions' processes, the state machines and the edges, and what is done to them."""
+"""A site's stacks at work: moto, the KVS fake, the functions' processes, the machines and the edges, and what is done to them."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ import time
 import zipfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
-from datetime import timedelta
 from urllib.parse import parse_qs, urlsplit
 
 import boto3
@@ -39,6 +39,7 @@ _CONFIG = {
     "lambda": {"use_docker": False},
     "core": {"mock_credentials": False, "reset_boto3_session": True, "passthrough": {"urls": [], "services": []}},
 }
+Act = Callable[[Sent], Answered | None]
 
 
 @dataclass(frozen=True)
@@ -51,10 +52,12 @@ class Seen:
 
 
 class Stage:
-    """A site in the played account. `lag` is for how many seconds edges may not know of a write."""
+    """A site in the played account. `lag` is for how many seconds edges may not know of a write, once they are late (`is_late`)."""
 
-    def __init__(self, site: str, stack: Deployed, alarms: Deployed, folder: Path, *, hosts: tuple[str, ...] = (), lag: float = 0) -> None:
-        self.site, self.stack, self.alarms, self.folder, self.hosts = site, stack, alarms, folder, hosts
+    def __init__(self, site: str, stack: Deployed, alarms: Deployed, folder: Path, *, lag: float = 0) -> None:
+        self.site, self.stack, self.alarms, self.folder = site, stack, alarms, folder
+        _, distribution = stack.only("AWS::CloudFront::Distribution")
+        self.hosts = tuple(distribution["DistributionConfig"].get("Aliases", ()))
         folder.mkdir(parents=True, exist_ok=True)
         self.outputs = stack.outputs()
         self._mock = mock_aws(config=_CONFIG)  # type: ignore[call-overload]
@@ -72,10 +75,10 @@ class Stage:
         self.aws.invoke, self.aws.fetch = self.functions.invoke, self._web
         self._steps = boto3.Session(aws_access_key_id="moto", aws_secret_access_key="made-up", region_name=stack.region)
         self.executor = Executor(self.aws, self._steps.client("stepfunctions"), machines(stack))
-        self.lag = lag
+        self.lag, self.is_late = lag, False
         self.distributions = [self._distribution(number) for number in range(3 if lag else 1)]
         self.edges = [EdgeServer(one) for one in self.distributions]
-        self.target = AwsTarget(self.session, self.outputs, hosts=hosts, edge=_no_edge)
+        self.target = AwsTarget(self.session, self.outputs, hosts=self.hosts, edge=_no_edge)
         self._numbers = itertools.count(1)
 
     def _make_resources(self) -> None:
@@ -106,11 +109,12 @@ class Stage:
     def _distribution(self, number: int) -> PlayedDistribution:
         folder = self.folder / f"edge-{number}"
         folder.mkdir()
-        read = LaggingEdge(self.store, random.Random(number), spread=self.lag, is_steady=True).get if self.lag else self._now
-        return PlayedDistribution(self.stack, self.aws.policies, read, self._object, folder)
+        late = LaggingEdge(self.store, random.Random(number), spread=self.lag, is_steady=True)
 
-    def _now(self, key: str) -> str | None:
-        return self.store.pairs.get(key)
+        def read(key: str) -> str | None:
+            return late.get(key) if self.is_late else self.store.pairs.get(key)
+
+        return PlayedDistribution(self.stack, self.aws.policies, read, self._object, folder)
 
     def _object(self, bucket: str, key: str) -> tuple[ObjectInfo, bytes]:
         return S3Objects(self.session, bucket).get(key)
@@ -156,8 +160,8 @@ class Stage:
                 archive.writestr(name, text)
         key = f"{self.site}/uploads/{next(self._numbers)}.zip"
         S3Objects(self.session, self.outputs["Bucket"]).put(key, content.getvalue())
-        source = {"kind": "zip", "bucket": self.outputs["Bucket"], "key": key, "version": "", "commit": "", "branch": "", "message": ""}
-        return {**source, "time": time.time()}
+        texts = {"version": "", "commit": "", "branch": "", "message": ""}
+        return {"kind": "zip", "bucket": self.outputs["Bucket"], "key": key, "time": time.time(), **texts}
 
     def start(self, files: Mapping[str, str], *, channel: str = "live", age: float = 0) -> str:
         """Start a release of a build that began `age` seconds ago; the execution's ARN."""
@@ -169,7 +173,8 @@ class Stage:
         """How a release ended: its output with `status`; of one that failed `error` and `cause`."""
         found = self.executor.wait(execution)
         said = json.loads(found.get("output") or "{}")
-        return {**said, "status": found["status"], "error": found.get("error", ""), "cause": found.get("cause", "")}
+        run = execution.rpartition(":")[2]
+        return {**said, "run": run, "status": found["status"], "error": found.get("error", ""), "cause": found.get("cause", "")}
 
     def release(self, files: Mapping[str, str], **given: Any) -> dict[str, Any]:
         return self.ended(self.start(files, **given))
@@ -200,12 +205,12 @@ class Stage:
         for info in list(self.target.objects.list(f"{self.site}/releases/")):
             text = self.target.objects.get(info.key)[1].decode()
             self.target.objects.put(info.key, earlier(text, days).encode(), {"content-type": "application/json"})
-        found = {key: earlier(value, days) for key, value in self.store.pairs.items() if key.startswith("c:")}
+        found = {key: earlier(value, days) for key, value in self.store.pairs.items() if key.startswith(("c:", "v:"))}
         self.target.routes.update(found, [], if_match=self.target.routes.etag())
 
     # --- what goes wrong
 
-    def on(self, step: str, operation: str, act: Callable[[Sent], Answered | None], *, when: Callable[[Sent], bool] = lambda sent: True) -> threading.Event:
+    def on(self, step: str, operation: str, act: Act, *, when: Callable[[Sent], bool] = lambda sent: True) -> threading.Event:
         """The next time that the function of this step is about to do this, `act` first. The event that is set then."""
         role, done, lock = self.functions.with_handler(f"lambdas.{step}.handler").role, threading.Event(), threading.Lock()
         further = self.aws.before
@@ -243,9 +248,10 @@ def as_the_api_has_them(params: dict[str, Any], **_: object) -> None:
 
 
 def earlier(record: str, days: float) -> str:
-    """A release's record as if it had been made that long before."""
+    """A record as if it had been written that long before."""
     made = json.loads(record)
-    return json.dumps({**made, "at": made["at"] - days * 86400}, separators=(",", ":"))
+    moments = {name: made[name] - days * 86400 for name in ("at", "written") if name in made}
+    return json.dumps({**made, **moments}, separators=(",", ":"))
 
 
 def _no_edge(routes: Any) -> Any:

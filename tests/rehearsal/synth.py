@@ -11,13 +11,14 @@ from pathlib import Path
 from tests.rehearsal.template import Deployed
 
 ROOT = Path(__file__).resolve().parent.parent.parent
+_WARNINGS = ("END_OF_LIFE", "DEPRECATED", "UNTESTED")
 # One version beside what serves: the other ones are kept by their grace period alone.
 _SITE = """name = "{name}"
 target = "aws"
 hosts = {hosts}
 
 [routing]
-immutable = ["assets/*-????????.js"]
+immutable = ["/assets/*-????????.js"]
 
 [versions]
 keep = 1
@@ -35,11 +36,12 @@ def synth(folder: Path, name: str, hosts: tuple[str, ...] = ()) -> Path:
     site.mkdir(parents=True)
     (site / "site.toml").write_text(_SITE.format(name=name, hosts=json.dumps(list(hosts))), encoding="utf-8")
     context = {"toolkit:folder": str(site)}
+    silence = {f"JSII_SILENCE_WARNING_{kind}_NODE_VERSION": "18,20,22,23,24,25,26" for kind in _WARNINGS}
     environment = {
         **os.environ,
+        **silence,
         "CDK_OUTDIR": str(out),
         "CDK_CONTEXT_JSON": json.dumps(context),
-        **{f"JSII_SILENCE_WARNING_{kind}_NODE_VERSION": "18,20,22,23,24,25,26" for kind in ("END_OF_LIFE", "DEPRECATED", "UNTESTED")},
         # Nothing is looked up: an address where nobody listens stands for a cut network.
         **{f"{scheme}_proxy": "http://127.0.0.1:9" for scheme in ("http", "https")},
     }

@@ -73,7 +73,7 @@ class Deployed:
             return value
         if len(value) == 1:
             ((name, given),) = value.items()
-            if name == "Ref" or name.startswith("Fn::") or name == "Condition" and isinstance(given, str):
+            if name == "Ref" or name.startswith("Fn::") or (name == "Condition" and isinstance(given, str)):
                 return self._intrinsic(name, given)
         made = {key: self.resolve(item) for key, item in value.items()}
         return {key: item for key, item in made.items() if item is not _NOTHING}

@@ -1,7 +1,8 @@
 """One Lambda function as a process of its own: its environment, its code from the asset, and nothing of this checkout.
 
-    python -I -S worker.py CODE DEPENDENCIES HANDLER SOCKET      (events come on stdin, a line of JSON each; answers leave on stdout)
+    python -I -S worker.py CODE DEPENDENCIES HANDLER SOCKET
 
+Events come on stdin, a line of JSON each, and answers leave on stdout.
 Requests to AWS are real up to the wire: botocore builds, signs and would send them; here they go through SOCKET to the stage, with
 which other web addresses are asked as well. Stands alone: the handlers must not find more than Lambda would give them.
 """
@@ -58,7 +59,9 @@ def _called(module: Any, name: str, given: dict[str, Any], socket: str) -> Any:
         return getattr(module, name)(given["event"], _context(given))
     # All that its handler leaves out: the port for web addresses, which lead to the stage.
     import boto3
-    from lambdas import common, web  # type: ignore[import-not-found]
+    from lambdas import common  # type: ignore[import-not-found]
+
+    from toolkit.aws import web
 
     def fetch(asked: Any) -> Any:
         sent = ("web", "POST" if asked.body else "GET", asked.url, dict(asked.headers), asked.body)

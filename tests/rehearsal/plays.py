@@ -1,0 +1,108 @@
+"""What is played on which stage, each in a process of its own: moto holds one account per process."""
+
+from __future__ import annotations
+
+import logging
+import tempfile
+import time
+import traceback
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests.rehearsal import scenarios
+from tests.rehearsal.mutations import MUTATIONS
+from tests.rehearsal.scenarios import SCENARIOS
+from tests.rehearsal.stage import Stage
+from tests.rehearsal.synth import stacks
+
+DEFAULT, OWN = "shop", "blog"
+# The sites: one below the distribution's own name, one with hosts of its own and a host for each preview.
+HOSTS: dict[str, tuple[str, ...]] = {DEFAULT: (), OWN: ("www.example.com", "example.com", "*.example.com")}
+LAG_SECONDS = 60.0
+
+
+@dataclass(frozen=True)
+class Play:
+    """Scenarios by name, in order, on one stage; with `mutation`, in which the first one that fails has caught it."""
+
+    site: str
+    names: tuple[str, ...]
+    lag: float = 0
+    mutation: str = ""
+
+
+@dataclass(frozen=True)
+class Line:
+    """How one scenario went: `wrong` is "" when all held."""
+
+    says: str
+    seconds: float
+    wrong: str = ""
+    details: str = ""
+
+
+def plays() -> list[Play]:
+    """Everything, what takes longest first."""
+    named = {play.__name__: says for says, play in SCENARIOS.items()}
+
+    def some(*wanted: str) -> tuple[str, ...]:
+        return tuple(named[one] for one in wanted)
+
+    return [
+        Play(DEFAULT, some("lagging"), lag=LAG_SECONDS),
+        # Its verify asks for 90 s before it gives up.
+        *(one for one in mutated() if one.mutation == "function without the store"),
+        Play(DEFAULT, some("first", "second", "back", "preview", "canaries", "at_once")),
+        Play(DEFAULT, some("conflict", "lost_reply", "older", "missing", "watch", "prune", "bucket")),
+        Play(OWN, some("first", "second", "preview", "bucket")),
+        *(one for one in mutated() if one.mutation != "function without the store"),
+    ]
+
+
+def mutated() -> list[Play]:
+    names = {play: says for says, play in SCENARIOS.items()}
+    return [Play(DEFAULT, tuple(names[one] for one in played), mutation=says) for says, (_, played) in MUTATIONS.items()]
+
+
+def quick() -> list[Play]:
+    """What the test suite plays: the line from end to end, and a mistake."""
+    named = [says for says, play in SCENARIOS.items() if play in (scenarios.first, scenarios.missing, scenarios.bucket)]
+    return [Play(DEFAULT, tuple(named)), *(one for one in mutated() if one.mutation.startswith("wrong role"))]
+
+
+def perform(play: Play, out: Path) -> list[Line]:
+    """Play it on a stage of its own. A mutation's play ends with the scenario that catches it."""
+    logging.disable(logging.CRITICAL)  # moto comments on what it does not do; what matters is in the lines
+    site, alarms = stacks(out, play.site)
+    if play.mutation:
+        site = site.changed()
+        MUTATIONS[play.mutation][0](site)
+    lines = []
+    with tempfile.TemporaryDirectory(prefix="rehearsal-") as folder:
+        stage = Stage(play.site, site, alarms, Path(folder) / "stage", lag=play.lag)
+        try:
+            for says in play.names:
+                lines.append(_perform(stage, says))
+                if play.mutation and lines[-1].wrong:
+                    break
+        finally:
+            stage.close()
+    return lines
+
+
+def _perform(stage: Stage, says: str) -> Line:
+    begun = time.monotonic()
+    try:
+        SCENARIOS[says](stage)
+    except Exception as error:
+        seconds = time.monotonic() - begun
+        stage.calm()
+        wrong = str(error) if isinstance(error, AssertionError) else f"{type(error).__name__}: {error}"
+        return Line(says, seconds, wrong or "it failed", traceback.format_exc())
+    return Line(says, time.monotonic() - begun)
+
+
+def failed(play: Play, lines: Sequence[Line]) -> bool:
+    """Whether this speaks against the release, or, of a mutation, against the rehearsal."""
+    return not any(line.wrong for line in lines) if play.mutation else any(line.wrong for line in lines)
