@@ -28,6 +28,8 @@ _STATES = ("StepFunctions.AWSStepFunctionsException", "StepFunctions.SdkClientEx
 # More than a function's own time: Step Functions must not give up on one that still works.
 _SPARE_SECONDS = 60
 _LOOK_SECONDS = 30
+# An execution may have 25,000 events (docs.aws.amazon.com/step-functions/latest/dg/service-quotas.html); a look takes nine.
+_MOST_LOOKS = 2000
 _RUN = "$$.Execution.Name"
 # What the answers of `flip` and `watch` say of a release, as the next step is told.
 _RELEASE = {"channel.$": "$.channel", "release.$": "$.release", "version.$": "$.version"}
@@ -66,11 +68,14 @@ class Definitions:
         return {"Comment": "Releases an artifact", "StartAt": "Begin", "TimeoutSeconds": 2 * longest, "States": states}
 
     def watch(self, *, watch_seconds: int) -> dict[str, Any]:
-        """Look every 30 seconds until the time is over, somebody else released, or an alarm made it flip back."""
+        """Look until the time is over, somebody else released, or an alarm made it flip back.
+
+        Every 30 seconds, less often when that is for more than 16 hours.
+        """
         found = {"watching": "Wait", "quiet": "Done", "overtaken": "Done"}
         choices = [{"Variable": "$.outcome", "StringEquals": outcome, "Next": to} for outcome, to in found.items()]
         states = {
-            "Wait": {"Type": "Wait", "Seconds": _LOOK_SECONDS, "Next": "Look"},
+            "Wait": {"Type": "Wait", "Seconds": max(_LOOK_SECONDS, watch_seconds // _MOST_LOOKS), "Next": "Look"},
             "Look": self._function("Watch", _WATCHED, to="What now", OutputPath="$.Payload"),
             "What now": {"Type": "Choice", "Choices": choices, "Default": "Notify"},
             **self._ends({"serving.$": "$.serving"}, _RELEASE),

@@ -9,6 +9,7 @@ from aws_cdk import aws_sns as sns
 from constructs import Construct
 
 from toolkit.cdk.functions import NOTIFY, FunctionMaker, SiteFacts
+from toolkit.cdk.roles import announces
 
 
 class Notifications(Construct):
@@ -35,7 +36,7 @@ class Notifications(Construct):
             # AWS's own key: who may publish to the topic may use it for that.
             master_key=kms.Alias.from_alias_name(self, "Key", "alias/aws/sns"),
         )
-        statements = [iam.PolicyStatement(sid="Topic", actions=["sns:Publish"], resources=[self.topic.topic_arn])]
+        statements = [announces(self.topic)]
         environment = {"SITE": facts.site, **facts.names(), "TOPIC_ARN": self.topic.topic_arn}
         if webhook_secret:
             # The ARN ends in six characters of AWS's; without them it is a pattern.

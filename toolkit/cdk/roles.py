@@ -14,6 +14,7 @@ from aws_cdk import Aws
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_logs as logs
 from aws_cdk import aws_s3 as s3
+from aws_cdk import aws_sns as sns
 from constructs import Construct
 
 # All that the adapter in toolkit/aws/routes.py calls.
@@ -111,6 +112,11 @@ def uses_store(store_arn: str) -> iam.PolicyStatement:
     """Read and change the routing data."""
     actions = [f"cloudfront-keyvaluestore:{action}" for action in KVS_ACTIONS]
     return iam.PolicyStatement(sid="RoutingData", actions=actions, resources=[store_arn])
+
+
+def announces(topic: sns.ITopic) -> iam.PolicyStatement:
+    """Publish to the topic that hears of releases."""
+    return iam.PolicyStatement(sid="Topic", actions=["sns:Publish"], resources=[topic.topic_arn])
 
 
 def writes_logs(group: logs.ILogGroup) -> iam.PolicyStatement:

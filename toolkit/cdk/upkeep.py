@@ -5,16 +5,21 @@ from __future__ import annotations
 from aws_cdk import Duration
 from aws_cdk import aws_events as events
 from aws_cdk import aws_events_targets as targets
+from aws_cdk import aws_lambda_destinations as destinations
+from aws_cdk import aws_sns as sns
 from constructs import Construct
 
 from toolkit.cdk.functions import UPKEEP, FunctionMaker, SiteFacts
-from toolkit.cdk.roles import uses_store
+from toolkit.cdk.roles import announces, uses_store
 
 
 class Upkeep(Construct):
-    """A rule and the function that it calls. A day that is left out does no harm: the next one does the work of both."""
+    """A rule and the function that it calls. A day that is left out does no harm: the next one does the work of both.
 
-    def __init__(self, scope: Construct, construct_id: str, *, facts: SiteFacts, maker: FunctionMaker) -> None:
+    What fails three times is told to the topic, as Lambda words it.
+    """
+
+    def __init__(self, scope: Construct, construct_id: str, *, facts: SiteFacts, maker: FunctionMaker, topic: sns.ITopic) -> None:
         super().__init__(scope, construct_id)
         self.function = maker.make(
             self,
@@ -22,8 +27,9 @@ class Upkeep(Construct):
             description="removes old previews and versions",
             measure=UPKEEP,
             environment=facts.upkeep(),
-            statements=[uses_store(facts.hosting.store.key_value_store_arn)],
+            statements=[uses_store(facts.hosting.store.key_value_store_arn), announces(topic)],
         )
+        self.function.function.configure_async_invoke(on_failure=destinations.SnsDestination(topic), retry_attempts=2)
         events.Rule(
             self,
             "Daily",

@@ -83,7 +83,7 @@ class ReleaseWorkflow(Construct):
             telemetry=self.telemetry,
         )
         self.watch = self._watch.state_machine
-        self.upkeep = Upkeep(self, "Upkeep", facts=self._facts, maker=self._maker)
+        self.upkeep = Upkeep(self, "Upkeep", facts=self._facts, maker=self._maker, topic=self.topic)
         self.state_machine = self._machine().machine
         self._allow_storage(artifacts)
         self.functions = {**self.steps, "watch": self._watch.function, "upkeep": self.upkeep.function, "notify": self.notify}
