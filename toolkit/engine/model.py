@@ -220,7 +220,7 @@ class Release:
 
     `order` decides which of two releases is newer: the source's time for a build, the moment of the command for a rollback.
     `token` identifies the attempt, so that a retry after a lost reply recognises its own work. `reason` is "deploy", "push",
-    "rollback", "promote", "canary" or "remove"; a removed channel's record has an empty `version`.
+    "rollback", "promote", "canary", "remove" or "expire"; a removed channel's record has an empty `version`.
 
     While a canary runs, `percent` of the visitors get the version `canary`, picked by their `cookie` of that name if there is one.
     `ended` is the canary that this release put an end to, `canonical` the host that the user's other hosts redirect to.

@@ -26,6 +26,7 @@ class Request:
 
     `commit` is the version's own unless it is given. `canonical` is the one of `hosts` that the user's others redirect to, with its
     port, "" for none. `canary`, `percent` and `cookie` are `engine.canary`'s: any other release ends the canary that ran before it.
+    With `yields` a removal decides nothing about builds that are under way, nor about who may look at what they release.
     """
 
     site: str
@@ -43,6 +44,7 @@ class Request:
     canary: str = ""
     percent: float = 0.0
     cookie: str = ""
+    yields: bool = False
 
 
 Decide = Callable[[Release | None], Request]
@@ -133,12 +135,23 @@ def remove(
     routes: RouteStore,
     request: Request,
     *,
+    only_if: int | None = None,
     clock: Callable[[], float] = time.time,
     sleep: tables.Sleep = time.sleep,
 ) -> Release:
-    """Take a channel's hosts and its access record away; its ledger stays, and says who did it."""
+    """Take a channel's hosts and its access record away; its ledger stays, and says who did it.
+
+    Superseded unless its release is number `only_if`, where that is given; nothing changed then.
+    """
     gone = replace(request, version="", hosts=(), explicit=True)
-    return _flip(objects, routes, gone.site, gone.channel, gone.token, lambda before: gone, lambda record, before: {}, clock, sleep)
+
+    def decide(before: Release | None) -> Request:
+        if only_if is not None and (before is None or before.number != only_if):
+            what = f"{gone.channel} of {gone.site} has another release than {only_if} by now: it was not removed"
+            raise Superseded(what, "see `toolkit releases`")
+        return gone
+
+    return _flip(objects, routes, gone.site, gone.channel, gone.token, decide, lambda record, before: {}, clock, sleep)
 
 
 def _flip(
@@ -166,7 +179,7 @@ def _flip(
             _check_order(request, before)
             record = _record(request, before, clock())
             puts = {layout.channel_key(site, channel): record.to_json(), **values(record, before)}
-            gone = [*hosts.left(routes, before, record), *_forgotten(routes, record)]
+            gone = [*hosts.left(routes, before, record), *_forgotten(routes, request)]
             routes.update(puts, gone, if_match=etag)
         except (Conflict, Unavailable):
             tables.backoff(attempt, sleep)
@@ -235,15 +248,15 @@ def _record(request: Request, before: Release | None, now: float) -> Release:
 def _order(request: Request, before: Release | None, now: float) -> float:
     if not request.explicit:
         return request.order
-    if before and request.canary and request.canary == before.canary:
-        return before.order  # another share of the same canary decides nothing about builds that are under way
+    if before and (request.yields or (request.canary and request.canary == before.canary)):
+        return before.order  # another share of the same canary, too, decides nothing about builds that are under way
     return max(now, before.order if before else 0.0)
 
 
-def _forgotten(routes: RouteStore, record: Release) -> list[str]:
+def _forgotten(routes: RouteStore, request: Request) -> list[str]:
     """A removed channel takes its access record along: who makes one of that name later begins anew."""
-    key = layout.access_key(record.site, record.channel)
-    return [key] if not record.version and routes.get(key) else []
+    key = layout.access_key(request.site, request.channel)
+    return [key] if not request.version and not request.yields and routes.get(key) else []
 
 
 def _write_ledger(objects: ObjectStore, record: Release) -> None:
