@@ -103,5 +103,5 @@ def test_it_may_acknowledge_what_we_acknowledge(cdk: None, tmp_path: Path, monke
     stack = Stack(App(outdir=str(tmp_path / "out")), "own")
     site = StaticSite(stack, "Site")
     ReleaseWorkflow(stack, "Releases", hosting=site, site="site")
-    paths = {path for path, _ in acknowledge(stack)}
+    paths = {path for path, *_ in acknowledge(stack)}
     assert paths == {"own/Site/Delivery/Distribution/Resource", "own/Releases/Telemetry/Policy/Resource"}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -27,6 +27,7 @@ class Synthesis:
     error: str
     found: Sequence[Finding]
     acknowledged: Sequence[Finding]
+    reasons: Mapping[str, str]
 
     def acknowledged_by_site(self) -> dict[str, int]:
         """How many for each site of configs.SITES, in all of its stacks, and for each site of the stack `pair`."""
@@ -47,7 +48,8 @@ def synthesise(folder: Path) -> Synthesis:
     violations = checks.validate_scope(app).violations or ()
     found = [(resource.construct_path, it.rule_name) for it in violations for resource in _resources(it)]
     acknowledged, error = acknowledge(app), synth(app)
-    return Synthesis(configs.read(folder), error, sorted(found), sorted(acknowledged))
+    reasons = {rule: reason for _, rule, reason in acknowledged}
+    return Synthesis(configs.read(folder), error, sorted(found), sorted((path, rule) for path, rule, _ in acknowledged), reasons)
 
 
 def synth(app: App) -> str:

@@ -26,13 +26,13 @@ class Acknowledgement:
     reason: str
 
 
-def acknowledge(scope: IConstruct) -> list[tuple[str, str]]:
-    """Acknowledge what is expected of every site and workflow below `scope`; returns (path of the resource, rule) of each."""
+def acknowledge(scope: IConstruct) -> list[tuple[str, str, str]]:
+    """Acknowledge what is expected of every site and workflow below `scope`; returns (path of the resource, rule, reason) of each."""
     done = []
     for node in scope.node.find_all():
         for it in _expected(node):
             Validations.of(it.resource).acknowledge(Acknowledgment(id=it.rule, reason=it.reason))
-            done.append((it.resource.node.path, it.rule))
+            done.append((it.resource.node.path, it.rule, it.reason))
     return done
 
 
