@@ -18,10 +18,9 @@ from typing import Any, TypeVar
 from toolkit.aws.objects import S3Objects
 from toolkit.aws.routes import KeyValueRoutes
 from toolkit.aws.session import session
+from toolkit.aws.web import Fetch, fetch
 from toolkit.engine.errors import Busy, Conflict, Unavailable, UserError
 from toolkit.engine.ports import ObjectStore, RouteStore
-
-from . import web
 
 Event = Mapping[str, Any]
 Result = dict[str, Any]
@@ -40,7 +39,7 @@ class Services:
 
     env: Mapping[str, str]
     session: Any
-    fetch: web.Fetch = web.fetch
+    fetch: Fetch = fetch
     clock: Callable[[], float] = time.time
     sleep: Callable[[float], None] = time.sleep
 

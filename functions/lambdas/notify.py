@@ -11,12 +11,12 @@ from collections.abc import Callable
 
 from toolkit.aws import notifications
 from toolkit.aws.names import aws_names, preview_link
+from toolkit.aws.web import Asked
 from toolkit.engine import channels
 from toolkit.engine.errors import Unavailable, UserError
 
 from . import common
 from .common import Event, Result, Services
-from .web import Asked
 
 _TRIES = 3
 
@@ -54,9 +54,10 @@ def _tried(send: Callable[[], None]) -> Exception | None:
 
 def _webhook(services: Services, arn: str, text: str) -> None:
     """What Slack, Mattermost and others call an incoming webhook. Its address is a secret: no message names it."""
-    asked = Asked(
-        notifications.secret(services.session, arn), {"content-type": "application/json"}, json.dumps({"text": text}).encode()
-    )
+    url = notifications.secret(services.session, arn)
+    if not url.startswith("https://"):
+        raise UserError("the webhook's secret is no https address", "put the address alone into the secret, as the chat gives it")
+    asked = Asked(url, {"content-type": "application/json"}, "POST", json.dumps({"text": text}).encode())
     for attempt in range(_TRIES):
         try:
             status = services.fetch(asked).status

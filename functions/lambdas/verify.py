@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 
+from toolkit.aws.web import Asked, Reply
 from toolkit.engine import layout, probe
 from toolkit.engine.errors import Unavailable
 from toolkit.engine.model import Manifest
@@ -16,7 +17,6 @@ from toolkit.engine.release import load_manifest
 
 from . import common, runs
 from .common import Event, Result, Services, VerifyFailed
-from .web import Asked, Reply
 
 COOKIE = "__Host-preview"
 PATIENCE_SECONDS = 90.0

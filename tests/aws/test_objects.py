@@ -72,9 +72,23 @@ def test_a_conflict_after_which_the_object_is_there() -> None:
         ("KeyTooLongError", LimitExceeded),
         ("MetadataTooLarge", LimitExceeded),
         ("AccessDenied", UserError),
+        ("ExpiredToken", UserError),
+        ("InvalidAccessKeyId", UserError),
+        ("Throttling", Unavailable),
         ("NoSuchKey", NotFound),
     ],
 )
 def test_errors_have_the_ports_names(code: str, error: type[Exception]) -> None:
     with pytest.raises(error):
         S3Objects(ScriptedClient(code), "b").put("a", b"x")
+
+
+def test_credentials_that_are_missing_expired_or_not_enough_are_told_apart() -> None:
+    """The same words as the other adapters have."""
+    for client, said in [
+        (ScriptedClient("ExpiredToken"), "s3://b/a: the AWS credentials have expired: sign in again"),
+        (ScriptedClient("AccessDenied"), "s3://b/a: these AWS credentials may not do that: allow them s3:PutObject there"),
+    ]:
+        with pytest.raises(UserError) as caught:
+            S3Objects(client, "b").put("a", b"x")
+        assert f"{caught.value.what}: {caught.value.fix}".startswith(said)

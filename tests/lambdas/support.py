@@ -15,12 +15,12 @@ from urllib.parse import urlsplit
 import boto3
 from lambdas import common, flip, publish, verify
 from lambdas.common import Result, Services, Step
-from lambdas.web import Asked, Reply
 
 from tests.contracts.kvs import ARN, FakeKeyValueStore
 from tests.engine.stores import After, Before, HookedObjects, HookedRoutes, nothing
 from toolkit.aws.objects import S3Objects
 from toolkit.aws.routes import KeyValueRoutes
+from toolkit.aws.web import Asked, Reply
 from toolkit.engine import layout, release
 from toolkit.engine.model import Release
 from toolkit.local.edge import Edge

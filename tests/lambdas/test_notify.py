@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 from lambdas import notify
-from lambdas.web import Asked, Reply
 
 from tests.lambdas.support import DOMAIN, Aws
+from toolkit.aws.web import Asked, Reply
 from toolkit.engine.errors import Unavailable, UserError
 
 RELEASED = {

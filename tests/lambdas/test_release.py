@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 from lambdas import flip, publish, runs, verify
 from lambdas.common import VerifyFailed
-from lambdas.web import Asked, Reply
 
 from tests.lambdas.support import ARTIFACTS, BUCKET, DOMAIN, SITE, Aws, pages, zipped
+from toolkit.aws.web import Asked, Reply
 from toolkit.engine import access, channels, layout, release
 from toolkit.engine.errors import Unavailable, UserError
 from toolkit.engine.release import load_manifest

@@ -13,8 +13,9 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError, ParamValidationError
+from botocore.exceptions import BotoCoreError, ClientError, ParamValidationError
 
+from toolkit.aws.errors import answered, code, unanswered
 from toolkit.engine import limits
 from toolkit.engine.errors import LimitExceeded, NotFound, Unavailable, UserError
 from toolkit.engine.ports import ObjectInfo
@@ -29,7 +30,7 @@ _PARAMETERS = {
     "content-encoding": "ContentEncoding",
 }
 _MISSING = {"NoSuchKey", "404", "NotFound"}
-_PASSING = {"SlowDown", "InternalError", "ServiceUnavailable", "RequestTimeout", "ConditionalRequestConflict", "503", "500"}
+_PASSING = {"RequestTimeout", "ServiceUnavailable", "InternalError", "503", "500"}
 _TOO_LARGE = {"KeyTooLongError", "MetadataTooLarge", "EntityTooLarge"}
 _TRIES = 5
 _BATCH = 1000
@@ -95,22 +96,21 @@ class S3Objects:
         try:
             yield
         except ClientError as error:
-            code = error.response.get("Error", {}).get("Code", "")
-            if code in ("PreconditionFailed", "ConditionalRequestConflict"):
-                raise _Refused(code) from error
-            if code in _MISSING:
+            said = code(error)
+            if said in ("PreconditionFailed", "ConditionalRequestConflict"):
+                raise _Refused(said) from error
+            if said in _MISSING:
                 raise NotFound(key) from error
-            if code in _TOO_LARGE:
-                raise LimitExceeded(f"{where}: {code}", "use a shorter key, fewer headers or a smaller file") from error
-            if code in _PASSING:
-                raise Unavailable(f"{where}: {code}") from error
-            raise UserError(f"{where}: {error}", "check the bucket's name, its policy and your AWS credentials") from error
+            if said in _TOO_LARGE:
+                raise LimitExceeded(f"{where}: {said}", "use a shorter key, fewer headers or a smaller file") from error
+            if said in _PASSING:
+                raise Unavailable(f"{where}: {said}") from error
+            known = answered(error, where, f"s3:{error.operation_name}")
+            raise known or UserError(f"{where}: {error}", "check the bucket's name and its policy") from error
         except ParamValidationError as error:
             raise UserError(f"{where}: {error}", "object keys and headers must be valid for S3") from error
-        except NoCredentialsError as error:
-            raise UserError(f"{where}: no AWS credentials", "run `aws configure` or set AWS_PROFILE") from error
         except BotoCoreError as error:
-            raise Unavailable(f"{where}: {error}") from error
+            raise unanswered(error, where) from error
 
 
 class _Refused(Exception):
