@@ -86,6 +86,8 @@ def answering(
 ) -> Iterator[None]:
     """Let a version answer at `host` for as long as the block lasts, however it ends; prune waits meanwhile. Busy, UserError."""
     key = layout.host_key(host)
+    if pointers.owner(routes.get(key)) not in ("", manifest.site):
+        raise UserError(f"the host {host} belongs to another site", "use another name for this site")
     with leases.deploying(objects, manifest.site, clock, sleep):
         release.load_manifest(objects, manifest.site, manifest.version)  # a prune may have come since it was read
         try:
@@ -100,8 +102,6 @@ def _point(routes: RouteStore, manifest: Manifest, key: str, clock: Callable[[],
     for attempt in range(tables.ATTEMPTS):
         try:
             etag = routes.etag()
-            if pointers.owner(routes.get(key)) not in ("", manifest.site):
-                raise UserError(f"the host {key[2:]} belongs to another site", "use another name for this site")
             table = tables.ensure(routes, manifest, sleep, clock=clock)
             routes.update({key: pointers.pointer(manifest, table, "")}, [], if_match=etag)
             return
