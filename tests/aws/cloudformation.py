@@ -47,8 +47,8 @@ class Stack:
 class FakeCloudFormation:
     """One region. `fetch` reads a template by its URL, `outputs` are what the stacks of a name will say.
 
-    `events`: operation -> called when it is asked for. `failures`: logical id -> why it cannot be made; `undeletable`: why it
-    cannot be deleted (taken out once it was told); `physical`: logical id -> name in the account.
+    `events`: operation -> called when it is asked for. `failures`: logical id -> why it cannot be made. `undeletable` says of a type
+    and a name why that cannot be deleted. `physical`: logical id -> name in the account.
     """
 
     def __init__(self, region: str, fetch: Callable[[str], str] = lambda url: "{}") -> None:
@@ -57,7 +57,7 @@ class FakeCloudFormation:
         self.gone: list[Stack] = []
         self.outputs: dict[str, dict[str, str]] = {}
         self.failures: dict[str, str] = {}
-        self.undeletable: dict[str, str] = {}
+        self.undeletable: Callable[[str, str], str] = lambda kind, name: ""
         self.physical: dict[str, str] = {}
         self.calls: list[str] = []
         self.denied: dict[str, str] = {}
@@ -184,13 +184,9 @@ class FakeCloudFormation:
             return {}
         stack.status, stack.work = "DELETE_IN_PROGRESS", []
         for name, (kind, _, status) in reversed(stack.resources.items()):
-            if status.startswith("DELETE_COMPLETE"):
+            if status == "DELETE_COMPLETE":
                 continue
             policy = stack.template.get("Resources", {}).get(name, {}).get("DeletionPolicy", "Delete")
-            if name in self.undeletable:
-                reason = self.undeletable.pop(name)
-                stack.work += [(name, kind, "DELETE_FAILED", reason), ("", "", "DELETE_FAILED", f"failed to delete: [{name}]")]
-                return {}
             stack.work.append((name, kind, "DELETE_SKIPPED" if policy == "Retain" else "DELETE_COMPLETE", ""))
         stack.work.append(("", "", "DELETE_COMPLETE", ""))
         return {}
@@ -200,6 +196,9 @@ class FakeCloudFormation:
         if not stack.work:
             return
         name, kind, status, reason = stack.work.pop(0)
+        if name and status == "DELETE_COMPLETE" and (refused := self.undeletable(kind, self.physical.get(name, name.lower()))):
+            status, reason = "DELETE_FAILED", refused
+            stack.work = [("", "", "DELETE_FAILED", f"The following resource(s) failed to delete: [{name}]")]
         if not name:
             stack.status = status
             if status == "DELETE_COMPLETE":

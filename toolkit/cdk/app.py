@@ -1,7 +1,7 @@
 """What `cdk synth` runs (see cdk.json): the stacks of the site whose site.toml lies in the current folder.
 
-Nothing is looked up, in AWS or elsewhere. Context (`cdk synth -c toolkit:stage=development`) goes before site.toml's [aws]: `toolkit:`
-and folder, or one of its fields from stage on in the spelling of CDK's own context (certificateArn, watchMinutes ...).
+Nothing is looked up, in AWS or elsewhere. Context goes before site.toml's [aws] (`cdk synth -c toolkit:stage=development`): its
+keys are `toolkit:` and folder, or a field of [aws] from stage on in the spelling of CDK's own context (certificateArn ...).
 """
 
 from __future__ import annotations
