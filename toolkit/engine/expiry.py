@@ -23,13 +23,13 @@ REASON = "expire"
 
 
 def ends(record: Release, max_age_seconds: float) -> float:
-    """When a channel ends, in seconds since the epoch, unless it is released to again. Never (infinity) for live, and for no age."""
+    """When a channel ends (seconds since the epoch) unless it is released to again. Infinity for live, and for an age of 0."""
     is_preview = record.channel.startswith(channels.PREVIEW)
     return record.at + max_age_seconds if is_preview and max_age_seconds > 0 else inf
 
 
 def expired(routes: RouteStore, site: str, max_age_seconds: float, now: float) -> list[Release]:
-    """What previews of a site serve that have ended by `now`, oldest first; one from the future, by a clock that is ahead, has not."""
+    """What those previews of a site serve that have ended by `now`, oldest first. One from the future has not: clocks differ."""
     found = [record for record in release.channels(routes, site) if ends(record, max_age_seconds) < now]
     return sorted(found, key=lambda record: record.at)
 
