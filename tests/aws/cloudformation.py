@@ -47,8 +47,8 @@ class Stack:
 class FakeCloudFormation:
     """One region. `fetch` reads a template by its URL, `outputs` are what the stacks of a name will say.
 
-    `events`: operation -> called when it is asked for. `failures`: logical id -> why it cannot be made. `undeletable` says of a type
-    and a name why that cannot be deleted. `physical`: logical id -> name in the account.
+    `events`: operation -> called when it is asked for. `failures`: logical id -> why it cannot be made. `undeletable` says of a
+    type and a name why that cannot be deleted. `physical`: logical id -> name in the account.
     """
 
     def __init__(self, region: str, fetch: Callable[[str], str] = lambda url: "{}") -> None:

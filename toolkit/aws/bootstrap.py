@@ -10,7 +10,7 @@ from botocore.exceptions import ClientError
 
 from toolkit.aws.assembly import Place
 from toolkit.aws.errors import code
-from toolkit.aws.session import FIRST, STEADY, asking
+from toolkit.aws.session import FIRST, STEADY, asking, asking_first
 from toolkit.errors import UserError
 
 # The CDK's own name for a bootstrap that nobody named ("Bootstrapping", CDK developer guide).
@@ -21,7 +21,7 @@ _SPARE_SECONDS = 300
 
 def place_of(session: Any) -> Place:
     """The account behind a session's credentials. UserError when there is none."""
-    with asking("AWS", "sts:GetCallerIdentity"):
+    with asking_first(session, "AWS", "sts:GetCallerIdentity"):
         found = session.client("sts", config=FIRST).get_caller_identity()
     return Place(found["Account"], session.region_name, found["Arn"].split(":")[1])
 
@@ -30,7 +30,7 @@ def check(session: Any, place: Place, region: str, *, least: int = 0, parameter:
     """UserError when the CDK's bootstrap is missing in a region, or older than version `least`."""
     fix = f"run `npx aws-cdk bootstrap aws://{place.account}/{region}`, once for this account and region"
     where = f"account {place.account}, region {region}"
-    with asking(where, "ssm:GetParameter"):
+    with asking_first(session, where, "ssm:GetParameter"):
         try:
             value = session.client("ssm", region_name=region, config=FIRST).get_parameter(Name=parameter)["Parameter"]["Value"]
         except ClientError as error:

@@ -9,7 +9,7 @@ from typing import Any
 from botocore.exceptions import ClientError
 
 from toolkit.aws.errors import code
-from toolkit.aws.session import FIRST, asking
+from toolkit.aws.session import FIRST, asking_first
 from toolkit.errors import UserError
 
 REQUIRED = ("Bucket", "KeyValueStoreArn", "DistributionId", "DomainName")
@@ -22,7 +22,7 @@ def stack_outputs(session: Any, stack: str) -> dict[str, str]:
     """The outputs of a stack in the session's region. UserError when it is not there or was never finished."""
     region = session.region_name
     where = f"the stack {stack} in {region}"
-    with asking(where, "cloudformation:DescribeStacks"):
+    with asking_first(session, where, "cloudformation:DescribeStacks"):
         client = session.client("cloudformation", config=FIRST)
         try:
             found = client.describe_stacks(StackName=stack)["Stacks"][0]

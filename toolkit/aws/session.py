@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import difflib
+import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -10,7 +12,7 @@ from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
 from toolkit.aws.errors import answered, unanswered
-from toolkit.errors import UserError
+from toolkit.errors import Unavailable, UserError
 
 # (region, profile) -> session; a test brings sessions of its own.
 Connect = Callable[[str, str], Any]
@@ -22,9 +24,13 @@ STEADY = Config(connect_timeout=5, read_timeout=30, retries={"mode": "standard",
 
 
 def session(region: str = "", profile: str = "") -> Any:
-    """A boto3 session; empty texts leave region and profile to the environment and to AWS's own files. UserError."""
+    """A boto3 session; empty texts leave region and profile to the environment and to AWS's own files. UserError.
+
+    AWS_REGION is what AWS's tools and other SDKs read; boto3 knows AWS_DEFAULT_REGION only.
+    """
     import boto3
 
+    region = region or os.environ.get("AWS_REGION", "")
     try:
         return boto3.Session(region_name=region or None, profile_name=profile or None)
     except BotoCoreError as error:
@@ -52,6 +58,31 @@ def asking(where: str, action: str) -> Iterator[None]:
         raise answered(error, where, action) or UserError(f"{where}: {_text(error)}", "see what AWS says of it") from error
     except BotoCoreError as error:
         raise unanswered(error, where) from error
+
+
+@contextmanager
+def asking_first(session: Any, where: str, action: str) -> Iterator[None]:
+    """The same for the first question of a command: no answer means a wrong region or no network, rather than a passing fault."""
+    try:
+        with asking(where, action):
+            yield
+    except Unavailable as error:
+        if not isinstance(error.__cause__, BotoCoreError):
+            raise
+        raise _unreachable(session, where, error.__cause__) from error
+
+
+def _unreachable(session: Any, where: str, error: BotoCoreError) -> UserError:
+    known = {
+        region
+        for partition in session.get_available_partitions()
+        for region in session.get_available_regions("cloudformation", partition_name=partition)
+    }
+    if session.region_name in known:
+        return UserError(f"{where}: AWS does not answer: {error}", "see that this machine reaches AWS (proxy, VPN), then try again")
+    near = difflib.get_close_matches(session.region_name, known, n=1)
+    meant = f"did you mean {near[0]}? " if near else ""
+    return UserError(f"AWS has no region {session.region_name}", f"{meant}say it in site.toml's [aws], or in AWS_REGION")
 
 
 def _text(error: ClientError) -> str:
