@@ -21,13 +21,15 @@ def step(event: Event, services: Services) -> Result:
     "later": a deploy was under way, or began meanwhile; the rest is left for the next time.
     """
     objects, routes, site, now = services.objects, services.routes, services.site, services.clock()
-    days = float(services.value("PREVIEW_DAYS", "30"))
-    gone = [record.channel for record in expiry.expire(objects, routes, site, days=days, who=WHO, clock=services.clock)]
-    probe.clear(routes, site, now, services.sleep)
-    runs.clear(objects, site, now)
-    keep, grace = int(services.value("KEEP", "10")), float(services.value("GRACE_HOURS", "24")) * 3600
+    days, hours = float(services.value("PREVIEW_DAYS", "30")), float(services.value("GRACE_HOURS", "24"))
+    gone: list[str] = []
     try:
-        done = prune.prune(objects, routes, site, keep=keep, grace_seconds=grace, clock=services.clock)
+        ended = expiry.expire(objects, routes, site, days=days, who=WHO, clock=services.clock, sleep=services.sleep)
+        gone += [record.channel for record in ended]
+        probe.clear(routes, site, now, services.sleep)
+        runs.clear(objects, site, now)
+        keep = int(services.value("KEEP", "10"))
+        done = prune.prune(objects, routes, site, keep=keep, grace_seconds=hours * 3600, clock=services.clock)
     except Busy as error:
         return _result("later", gone, prune.Pruned((), 0, 0, (), True), error.what)
     return _result("later" if done.stopped else "done", gone, done, "a deploy began meanwhile" if done.stopped else "")

@@ -17,6 +17,7 @@ from lambdas import common, flip, publish, verify
 from lambdas.common import Result, Services, Step
 
 from tests.contracts.kvs import ARN, FakeKeyValueStore
+from tests.engine.interference import Crash
 from tests.engine.stores import After, Before, HookedObjects, HookedRoutes, nothing
 from toolkit.aws.objects import S3Objects
 from toolkit.aws.routes import KeyValueRoutes
@@ -52,6 +53,28 @@ def pages(word: str) -> dict[str, str]:
 class Hooks:
     before: Before = nothing
     after: After = nothing
+
+
+class Killed:
+    """The process is gone once the `at`-th writing call is done: what it calls from then on does not happen."""
+
+    def __init__(self, at: int) -> None:
+        self.left, self.dead = at, False
+
+    def hooks(self) -> Hooks:
+        return Hooks(self._before, self._after)
+
+    def _before(self, call: str, what: object) -> None:
+        if self.dead:
+            raise Crash
+
+    def _after(self, call: str, what: object) -> None:
+        if call not in ("put", "delete", "update"):
+            return
+        if not self.left:
+            self.dead = True
+            raise Crash
+        self.left -= 1
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from moto import mock_aws
 
 from tests.engine.interference import Crash
 from tests.lambdas.alarms import ring
-from tests.lambdas.support import SITE, Aws, Hooks, pages
+from tests.lambdas.support import SITE, Aws, Killed, pages
 from toolkit.engine import leases, release
 
 
@@ -21,28 +21,6 @@ from toolkit.engine import leases, release
 def keys(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
         monkeypatch.setenv(name, "test")
-
-
-class Killed:
-    """The process is gone once the `at`-th writing call is done: what it calls from then on does not happen."""
-
-    def __init__(self, at: int) -> None:
-        self.left, self.dead = at, False
-
-    def hooks(self) -> Hooks:
-        return Hooks(self._before, self._after)
-
-    def _before(self, call: str, what: object) -> None:
-        if self.dead:
-            raise Crash
-
-    def _after(self, call: str, what: object) -> None:
-        if call not in ("put", "delete", "update"):
-            return
-        if not self.left:
-            self.dead = True
-            raise Crash
-        self.left -= 1
 
 
 def worlds() -> Iterator[tuple[int, Aws]]:
