@@ -9,6 +9,7 @@ import pytest
 
 from toolkit.config import AwsConfig, NoConfig, SiteConfig, line_of, load, parse, read_secrets, site_schema
 from toolkit.engine.dialects.registry import DIALECTS
+from toolkit.engine.expiry import DEFAULT_DAYS
 from toolkit.engine.slashes import POLICIES
 from toolkit.errors import UserError
 from toolkit.presets.registry import every
@@ -46,6 +47,7 @@ carry_days = 2
 
 [previews]
 enabled = false
+days = 0
 
 [aws]
 region = "eu-west-1"
@@ -69,7 +71,7 @@ def test_everything() -> None:
     assert config.spec_path == Path("/project/ci/buildspec.yml")
     assert config.env == {"MODE": "production", "NODE_VERSION": "20", "PACKAGE_MANAGER": "pnpm"}
     assert (config.secrets, config.hosts, config.strict, config.previews) == (("TOKEN",), ("www.example.com",), True, False)
-    assert (config.keep, config.grace_hours, config.settings.carry_days) == (3, 0.5, 2.0)
+    assert (config.keep, config.grace_hours, config.settings.carry_days, config.preview_days) == (3, 0.5, 2.0, 0)
     settings = config.settings
     assert (settings.mode, settings.not_found) == ("site", "/missing.html")
     assert (settings.dialect, settings.slashes) == ("cloudflare", "exact")
@@ -112,6 +114,17 @@ def test_the_canonical_host_is_one_of_the_hosts() -> None:
         read(f'{hosts}canonical = "example.org"')
     with pytest.raises(UserError, match=r"line 2: canonical is .*, hosts has none"):
         read('name = "x"\ncanonical = "example.com"')
+    with pytest.raises(UserError, match=r"line 2: canonical is \*.example.com, hosts has none"):
+        read('name = "x"\ncanonical = "*.example.com"\nhosts = ["*.example.com"]')
+
+
+def test_one_host_may_be_a_wildcard_for_previews() -> None:
+    assert read('name = "x"\nhosts = ["example.com", "*.example.com"]').hosts == ("example.com", "*.example.com")
+    with pytest.raises(UserError, match=r"line 2: hosts has \*.example.com and \*.example.org"):
+        read('name = "x"\nhosts = ["*.example.com", "*.example.org"]')
+    for host in ("*", "*.com", "a.*.example.com", "*example.com", "**.example.com", "*.*.example.com", "www.*"):
+        with pytest.raises(UserError, match="hosts"):
+            read(f'name = "x"\nhosts = ["{host}"]')
 
 
 @pytest.mark.parametrize("name", ["a", "0", "a-b-c", "site2", "a" * 30])
@@ -144,8 +157,8 @@ def test_bad_names(name: str) -> None:
         (('branch = "trunk"', 'branch = "--force"'), 3, 'branch is "--force"', "name of the branch"),
         (('not_found = "/missing.html"', 'not_found = "missing.html"'), 21, "routing.not_found is", "starting with a slash"),
         (('secrets = ["TOKEN"]', 'secrets = ["MODE"]'), 17, "MODE is in build.env and in build.secrets", "one of them"),
-        (('region = "eu-west-1"', 'region = "Ireland"'), 35, 'aws.region is "Ireland"', "such as eu-west-1"),
-        (('stage = "development"', 'stage = "staging"'), 37, 'aws.stage is "staging"', '"production", "development"'),
+        (('region = "eu-west-1"', 'region = "Ireland"'), 36, 'aws.region is "Ireland"', "such as eu-west-1"),
+        (('stage = "development"', 'stage = "staging"'), 38, 'aws.stage is "staging"', '"production", "development"'),
         (('secrets = ["TOKEN"]', 'secrets = ["A", "A"]'), 12, 'build.secrets[1] repeats "A"', "once"),
     ],
 )
@@ -220,6 +233,7 @@ def test_defaults_in_the_schema_are_the_real_ones() -> None:
     assert routing["dialect"]["default"] == config.settings.dialect
     assert routing["slashes"]["default"] == config.settings.slashes
     assert fields["previews"]["properties"]["enabled"]["default"] == config.previews
+    assert fields["previews"]["properties"]["days"]["default"] == config.preview_days == DEFAULT_DAYS
     assert set(fields["aws"]["properties"]) == set(asdict(config.aws))
     for name, field in fields["aws"]["properties"].items():
         assert field.get("default", "") == getattr(config.aws, name)

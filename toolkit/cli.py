@@ -38,7 +38,7 @@ VERBS = {
     "status": "show what is serving where",
     "explain": "say which rule, version and headers answer a URL",
     "logs": "print the build log of a version or of the last build",
-    "prune": "remove versions and files that nobody needs",
+    "prune": "end old previews, remove versions and files that nobody needs",
     "serve": "run the local server in the foreground, or stop it",
     "doctor": "say what is wrong with the target, and how to mend it",
     "destroy": "remove a site and all that belongs to it",

@@ -58,7 +58,8 @@ class AwsConfig:
 class SiteConfig:
     """A site's settings. `folder` holds site.toml; `root`, `build_spec` and `output` are as written, with forward slashes.
 
-    `canonical` is the one of `hosts` that the others redirect to, empty for none.
+    `canonical` is the one of `hosts` that the others redirect to, empty for none. A preview ends `preview_days` after its last
+    release (0: never).
     `secrets` are names of environment variables (`read_secrets` fetches them); `build_spec`, `output`, `node` and
     `package_manager` are empty when the file leaves them to the preset or to the project's own files.
     """
@@ -81,6 +82,7 @@ class SiteConfig:
     canonical: str = ""
     strict: bool = False
     previews: bool = True
+    preview_days: int = 30
     target: str = "local"
     aws: AwsConfig = field(default_factory=AwsConfig)
 
@@ -146,17 +148,26 @@ def parse(body: bytes, path: Path) -> SiteConfig:
     text = _decoded(body, shown)
     data = said(body, path, complete=True)
     config = _config(data, path.absolute())
-    if config.canonical and config.canonical not in config.hosts:
-        line = line_of(text, ("canonical",))
-        listed = ", ".join(config.hosts) or "none"
-        raise UserError(
-            f"{shown} line {line}: canonical is {config.canonical}, hosts has {listed}", "add it to hosts, or name one of them"
-        )
+    _check_hosts(config, shown, text)
     both = sorted(set(config.env) & set(config.secrets))
     if both:
         line = line_of(text, ("build", "env", both[0]))
         raise UserError(f"{shown} line {line}: {both[0]} is in build.env and in build.secrets", "name it in one of them")
     return config
+
+
+def _check_hosts(config: SiteConfig, shown: str, text: str) -> None:
+    wildcards = [host for host in config.hosts if host.startswith("*.")]
+    if len(wildcards) > 1:
+        line = line_of(text, ("hosts",))
+        raise UserError(f"{shown} line {line}: hosts has {' and '.join(wildcards)}", "keep one: all previews lie below it")
+    named = [host for host in config.hosts if host not in wildcards]
+    if config.canonical and config.canonical not in named:
+        line = line_of(text, ("canonical",))
+        listed = ", ".join(named) or "none"
+        raise UserError(
+            f"{shown} line {line}: canonical is {config.canonical}, hosts has {listed}", "add it to hosts, or name one of them"
+        )
 
 
 def said(body: bytes, path: Path, *, complete: bool = False) -> dict[str, Any]:
@@ -195,7 +206,7 @@ def _config(data: dict[str, Any], path: Path) -> SiteConfig:
     from toolkit.presets import registry as presets
 
     preset = presets.get(data.get("preset", DEFAULT_PRESET))
-    build, routing, versions = (data.get(table, {}) for table in ("build", "routing", "versions"))
+    build, routing, versions, previews = (data.get(table, {}) for table in ("build", "routing", "versions", "previews"))
     settings = Settings(
         mode=routing.get("mode", preset.mode),
         not_found=routing.get("not_found", "/404.html"),
@@ -217,7 +228,8 @@ def _config(data: dict[str, Any], path: Path) -> SiteConfig:
         package_manager=build.get("package_manager", ""),
         keep=versions.get("keep", 10),
         grace_hours=float(versions.get("grace_hours", 24)),
-        previews=data.get("previews", {}).get("enabled", True),
+        previews=previews.get("enabled", True),
+        preview_days=previews.get("days", 30),
         aws=AwsConfig(**data.get("aws", {})),
         **{name: data[name] for name in plain if name in data},
     )

@@ -96,6 +96,31 @@ def test_prune_keeps_what_serves_and_what_is_pinned(cli: Cli, project: Path) -> 
     assert cli("rollback", "--json").data["version"] == versions[0]
 
 
+def test_prune_ends_previews_whose_days_are_over(cli: Cli, project: Path, target: Target) -> None:
+    deploy(cli, project, "one")
+    version = deploy(cli, project, "two", "--channel", "pr-12")
+    (listed,) = cli("preview", "list", "--json").data["previews"]
+    assert listed["ends"] == listed["at"] + 30 * 86400
+    assert "in 30 d" in cli("preview", "list").out
+    assert cli("prune", "--json").data["ended"] == []
+    said = cli("prune", "--preview-days", "0.0000001", "--dry-run").out
+    assert "preview/pr-12 would end: nothing was released to it since" in said
+    assert target.routes.get("h:pr-12--blog.localhost")
+    pruned = cli("prune", "--preview-days", "0.0000001", "--json").data
+    assert pruned["ended"] == ["preview/pr-12"] and target.routes.get("h:pr-12--blog.localhost") is None
+    assert version in [verdict["version"] for verdict in pruned["verdicts"] if verdict["keep"]], "it served a moment ago"
+    assert target.routes.get("h:blog.localhost")
+
+
+def test_a_site_says_how_long_its_previews_last(cli: Cli, project: Path) -> None:
+    deploy(cli, project, "one", "--channel", "pr-12")
+    with (project / "site.toml").open("a") as file:
+        file.write("\n[previews]\ndays = 0\n")
+    assert cli("preview", "list", "--json").data["previews"][0]["ends"] is None
+    assert "never" in cli("preview", "list").out
+    assert cli("prune", "--json").data["ended"] == []
+
+
 def test_explain_names_the_rule(cli: Cli, project: Path) -> None:
     deploy(cli, project, "one")
     found = cli("explain", "/about", "--json").data

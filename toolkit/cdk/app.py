@@ -71,6 +71,7 @@ def hosting(config: SiteConfig, said: Mapping[str, Any]) -> Hosting:
         settings=config.settings,
         keep=config.keep,
         grace_hours=config.grace_hours,
+        preview_days=config.preview_days,
         strict=config.strict,
         **given,
     )

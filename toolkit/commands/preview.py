@@ -1,6 +1,6 @@
 """List, remove or protect previews.
 
-toolkit preview list                every preview with its URL
+toolkit preview list                every preview with its URL and when it ends (`toolkit prune` does that)
 toolkit preview rm pr-12            take one away (its versions stay until they are pruned)
 toolkit preview protect pr-12       ask its visitors for a password, which is made and shown once
 toolkit preview protect --all       the same for all previews, those to come among them
@@ -15,10 +15,11 @@ from __future__ import annotations
 import argparse
 import sys
 import time
+from math import isinf
 from typing import TYPE_CHECKING
 
 from toolkit.commands import common
-from toolkit.engine import access, channels, gates, release
+from toolkit.engine import access, channels, expiry, gates, release
 from toolkit.engine.target import Target
 from toolkit.errors import UsageError, UserError
 from toolkit.workspace import who
@@ -44,7 +45,7 @@ def run(args: argparse.Namespace, console: Console) -> int:
     _check(args)
     target, site = common.target_of(args), common.site_of(args)
     if args.action == "list":
-        return show(target, site, console)
+        return show(target, site, common.config_of(args).preview_days, console)
     wanted = [access.ALL] if args.all else [_preview(name) for name in args.names]
     if args.action == "rm":
         return remove(target, site, wanted, console)
@@ -79,9 +80,11 @@ def _password(args: argparse.Namespace) -> str | None:
     return args.password if args.password is None else str(args.password)
 
 
-def show(target: Target, site: str, console: Console) -> int:
+def show(target: Target, site: str, days: float, console: Console) -> int:
+    """`ends` is in seconds since the epoch, None for never."""
     found = [record for record in release.channels(target.routes, site) if record.channel != channels.LIVE]
     rules = {one.channel: gates.read(target.routes.get, site, one.channel) for one in found}
+    ends = {one.channel: expiry.ends(one, days * expiry.DAY) for one in found}
     console.result(
         {
             "site": site,
@@ -90,6 +93,7 @@ def show(target: Target, site: str, console: Console) -> int:
                     "channel": one.channel,
                     "version": one.version,
                     "at": one.at,
+                    "ends": None if isinf(ends[one.channel]) else ends[one.channel],
                     "protected": bool(rules[one.channel].password),
                     "urls": [target.url(host) for host in one.hosts],
                 }
@@ -101,11 +105,28 @@ def show(target: Target, site: str, console: Console) -> int:
         console.say(f"{site} has no preview; push a branch, or `toolkit deploy --channel preview/NAME`")
         return 0
     rows = [
-        (one.channel, one.version, common.age(one.at), common.gates_in_words(rules[one.channel]), target.url(one.hosts[0]))
+        (
+            one.channel,
+            one.version,
+            common.age(one.at),
+            _end(ends[one.channel], time.time()),
+            common.gates_in_words(rules[one.channel]),
+            target.url(one.hosts[0]),
+        )
         for one in found
     ]
-    console.table(("preview", "version", "since", "access", "url"), rows)
+    console.table(("preview", "version", "since", "ends", "access", "url"), rows)
     return 0
+
+
+def _end(moment: float, now: float) -> str:
+    """When a preview ends, for people."""
+    if isinf(moment):
+        return "never"
+    hours = (moment - now) / 3600
+    if hours < 0:
+        return "with the next prune"
+    return f"in {hours / 24:.0f} d" if hours >= 48 else f"in {hours:.0f} h"
 
 
 def remove(target: Target, site: str, wanted: list[str], console: Console) -> int:
