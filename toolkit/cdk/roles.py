@@ -41,6 +41,8 @@ PUBLISH = Access(
 VERIFY = Access(read=("locks", "runs", "versions"), list=("blobs", "locks"), write=("locks",), delete=("locks",))
 RELEASE = Access(read=("locks", "releases", "versions"), list=("locks", "releases"), write=("locks", "releases"), delete=("locks",))
 FLIP = Access(read=("runs",))
+# Going back looks for what is still there.
+WATCH = Access(read=(), list=("versions",))
 UPKEEP = Access(
     read=("locks", "releases", "versions"),
     list=("blobs", "locks", "pins", "releases", "runs", "versions"),
