@@ -31,12 +31,14 @@ from toolkit.paths import resource
 from toolkit.sources.staging import staged
 from toolkit.workspace import home
 
-PYTHON = "3.13"
+PYTHON = "3.14"
 PLATFORM = "manylinux2014_aarch64"
 VARIABLE = "TOOLKIT_BUNDLE"
 LIBRARIES = ("awscrt", "boto3", "botocore", "jmespath", "python-dateutil", "s3transfer", "six", "urllib3")
 # botocore describes 400 services in 25 MB; these are asked (sts by botocore itself).
 SERVICES = ("cloudfront-keyvaluestore", "cloudwatch", "s3", "secretsmanager", "sns", "sts")
+# Unzipped, with all layers ("Lambda quotas").
+_MOST_BYTES = 250_000_000
 _PACKAGE = Path(__file__).resolve().parent
 _FACTS = "bundle.json"
 _MODULE = re.compile(r"toolkit(\.\w+)+")
@@ -51,24 +53,24 @@ class Bundle:
     dependencies: Path
 
 
-def find() -> Bundle:
+def find(folder: Path | None = None) -> Bundle:
     """The bundle that was made. UserError when there is none, or another one would be made now.
 
     The variable TOOLKIT_BUNDLE names the folder of one that is taken as it is.
     """
-    named = os.environ.get(VARIABLE)
-    folder = Path(named) if named else default_folder()
+    named = os.environ.get(VARIABLE) if folder is None else None
+    folder = Path(named) if named else folder or default_folder()
     found = _bundle(folder)
     if not (found.code.is_dir() and found.dependencies.is_dir()):
         raise UserError(f"the code of the Lambda functions is not in {folder}", _FIX)
-    if not named and _made(folder) != _facts():
+    if not named and _made(folder) != facts():
         raise UserError(f"the code of the Lambda functions in {folder} is older than its sources", _FIX)
     return found
 
 
 def make(folder: Path) -> Bundle:
     """Put a bundle into `folder`; libraries that are there already in the right versions stay. UserError."""
-    facts, made, bundle = _facts(), _made(folder), _bundle(folder)
+    wanted, made, bundle = facts(), _made(folder), _bundle(folder)
     (folder / _FACTS).unlink(missing_ok=True)
     with _anew(bundle.code) as code:
         for name, source in _sources().items():
@@ -76,11 +78,13 @@ def make(folder: Path) -> Bundle:
             target.parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(source, target)
         _same_modes(code)
-    if made.get("dependencies") != facts["dependencies"] or not bundle.dependencies.is_dir():
+    if made.get("dependencies") != wanted["dependencies"] or not bundle.dependencies.is_dir():
         with _anew(bundle.dependencies) as dependencies:
-            _install(dependencies / "python", facts["dependencies"]["pins"])
+            _install(dependencies / "python", wanted["dependencies"]["pins"])
             _same_modes(dependencies)
-    (folder / _FACTS).write_bytes(canonical(facts))
+    if (whole := size(bundle.code) + size(bundle.dependencies)) > _MOST_BYTES:
+        raise UserError(f"code and libraries have {whole:,} bytes, Lambda takes {_MOST_BYTES:,}", "pin older, smaller libraries")
+    (folder / _FACTS).write_bytes(canonical(wanted))
     return bundle
 
 
@@ -91,7 +95,7 @@ def default_folder() -> Path:
 
 
 def size(folder: Path) -> int:
-    """Bytes of all files: Lambda takes 250 MB of code and layers ("Lambda quotas")."""
+    """Bytes of all files."""
     return sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())
 
 
@@ -99,8 +103,8 @@ def _bundle(folder: Path) -> Bundle:
     return Bundle(folder.absolute() / "code", folder.absolute() / "dependencies")
 
 
-def _facts() -> dict[str, dict[str, list[str]]]:
-    """What a bundle is made of: digests of the code, and versions of the libraries for a platform."""
+def facts() -> dict[str, dict[str, list[str]]]:
+    """What a bundle is made of now: digests of the code, and versions of the libraries for a platform."""
     code = [f"{name} {hashlib.sha256(source.read_bytes()).hexdigest()}" for name, source in _sources().items()]
     about = {"pins": _pins(), "platform": [PLATFORM, PYTHON], "services": list(SERVICES)}
     return {"code": {"files": code}, "dependencies": about}
