@@ -58,7 +58,7 @@ def test_one_site_has_hosts_of_its_own_and_the_other_has_not(app: Template) -> N
     assert "Aliases" not in handbook and "ViewerCertificate" not in handbook
     assert len(app.ids("AWS::Route53::RecordSet")) == 2 * len(hosts)
     kept = {name: app.body["Resources"][name]["DeletionPolicy"] for name in app.ids("AWS::S3::Bucket")}
-    assert {name[:4]: policy for name, policy in kept.items()} == {"Shop": "Retain", "Hand": "Delete"}
+    assert {name[:4]: policy for name, policy in kept.items()} == {"Shop": "RetainExceptOnCreate", "Hand": "Delete"}
 
 
 def test_a_workflow_acts_on_its_own_site_alone(app: Template) -> None:

@@ -20,6 +20,7 @@ from toolkit.cdk.site import StaticSite
 from toolkit.cdk.stages import Stage
 from toolkit.cdk.workflow import ReleaseWorkflow
 from toolkit.engine.model import Settings
+from toolkit.engine.stacks import ALARMS, CERTIFICATE, SITE, stack_name
 
 CERTIFICATE_PARAMETER = "CertificateArn"
 # Outputs of the site's stack that are parameters of the alarms' stack, with what they are.
@@ -64,30 +65,17 @@ class Hosting:
     permissions_boundary: str | None = None
 
 
-def site_stack_name(site: str) -> str:
-    return f"toolkit-site-{site}"
-
-
-def certificate_stack_name(site: str) -> str:
-    # Not the site's stack name with an ending: another site may be called so.
-    return f"toolkit-certificate-{site}"
-
-
-def alarms_stack_name(site: str) -> str:
-    return f"toolkit-alarms-{site}"
-
-
 def build(app: App, hosting: Hosting) -> None:
     """Add a site's stacks to `app`. PropertyError for values that do not fit."""
     certificate = None
     if hosting.hosts and hosting.certificate_arn is None:
-        certificate = CertificateStack(app, certificate_stack_name(hosting.site), hosting=hosting)
-    site = SiteStack(app, site_stack_name(hosting.site), hosting=hosting)
+        certificate = CertificateStack(app, stack_name(CERTIFICATE, hosting.site), hosting=hosting)
+    site = SiteStack(app, stack_name(SITE, hosting.site), hosting=hosting)
     if certificate:
         # Its ARN is a parameter of the site's stack.
         site.node.add_dependency(certificate)
     # What it is about are its parameters, too.
-    AlarmsStack(app, alarms_stack_name(hosting.site), hosting=hosting).node.add_dependency(site)
+    AlarmsStack(app, stack_name(ALARMS, hosting.site), hosting=hosting).node.add_dependency(site)
 
 
 class CertificateStack(Stack):
@@ -172,7 +160,7 @@ class SiteStack(Stack):
             CERTIFICATE_PARAMETER,
             type="String",
             allowed_pattern=CERTIFICATE_PATTERN,
-            description=f"output {CERTIFICATE_PARAMETER} of the stack {certificate_stack_name(hosting.site)} in {EDGE_REGION}",
+            description=f"output {CERTIFICATE_PARAMETER} of the stack {stack_name(CERTIFICATE, hosting.site)} in {EDGE_REGION}",
             constraint_description=f"must be the ARN of a certificate in {EDGE_REGION}",
         )
         return parameter.value_as_string
@@ -189,7 +177,7 @@ class AlarmsStack(Stack):
             description=f"Alarms of the site {hosting.site}, which flip its releases back",
             tags={"toolkit:site": hosting.site},
         )
-        source = f"of the stack {site_stack_name(hosting.site)}"
+        source = f"of the stack {stack_name(SITE, hosting.site)}"
         given = {
             name: CfnParameter(self, name, type="String", allowed_pattern=pattern, description=f"output {name} {source}")
             for name, pattern in ALARM_PARAMETERS.items()

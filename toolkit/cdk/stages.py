@@ -13,7 +13,8 @@ STAGES: tuple[Stage, ...] = get_args(Stage)
 
 
 def removal_policy(stage: str) -> RemovalPolicy:
-    """Of buckets and stores: those of production outlive their stack. PropertyError for a stage that is not one of STAGES."""
+    """Of buckets and stores: those of production outlive their stack, unless its first deployment failed. They are empty then, and
+    the store's name would be taken when it is tried again. PropertyError for a stage that is not one of STAGES."""
     if stage not in STAGES:
         raise PropertyError(f"{stage!r} is not a stage", f"choose one of: {', '.join(STAGES)}")
-    return RemovalPolicy.RETAIN if stage == "production" else RemovalPolicy.DESTROY
+    return RemovalPolicy.RETAIN_ON_UPDATE_OR_DELETE if stage == "production" else RemovalPolicy.DESTROY
