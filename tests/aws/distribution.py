@@ -1,0 +1,87 @@
+"""The local edge as a distribution: HTTP on loopback, with what CloudFront adds to it; and ways to spoil it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from http.client import HTTPConnection
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from toolkit.aws.verify import Hosting
+from toolkit.aws.web import Asked, Reply
+from toolkit.local import server
+from toolkit.local.objects import FolderObjects
+from toolkit.local.routes import FileRoutes
+
+DOMAIN = "d111111abcdef8.cloudfront.net"
+BUCKET, REGION = "toolkit-site-blog-bucket", "eu-west-1"
+Spoil = Callable[[Asked, Callable[[Asked], Reply]], Reply]
+
+
+def as_it_is(asked: Asked, ask: Callable[[Asked], Reply]) -> Reply:
+    return ask(asked)
+
+
+@dataclass
+class Distribution:
+    """`fetch` is the port; `spoil` stands before it and may change what is asked and what is answered."""
+
+    port: int
+    hosts: tuple[str, ...] = ()
+    spoil: Spoil = as_it_is
+
+    def fetch(self, asked: Asked) -> Reply:
+        return self.spoil(asked, self._fetch)
+
+    def _fetch(self, asked: Asked) -> Reply:
+        url = urlsplit(asked.url)
+        if url.netloc == f"{BUCKET}.s3.{REGION}.amazonaws.com":
+            return Reply(403, {"content-type": "application/xml"}, b"<Error><Code>AccessDenied</Code></Error>")
+        assert url.netloc in (DOMAIN, *self.hosts), f"nobody else is asked: {asked.url}"
+        if url.scheme == "http":
+            return Reply(301, {"location": f"https://{url.netloc}{url.path}"}, b"")
+        reply = self._local(asked, url.path + (f"?{url.query}" if url.query else ""))
+        headers = {**reply.headers, "alt-svc": 'h3=":443"; ma=86400', "via": "1.1 x.cloudfront.net (CloudFront)"}
+        headers["x-cache"] = reply.headers.get("x-cache", "").replace("toolkit", "cloudfront")
+        return replace(reply, headers=headers)
+
+    def _local(self, asked: Asked, target: str) -> Reply:
+        added = {"host": DOMAIN, "cloudfront-viewer-country": "AT", "cloudfront-forwarded-proto": "https"}
+        connection = HTTPConnection("127.0.0.1", self.port, timeout=10)
+        try:
+            connection.request(asked.method, target, None, {**asked.headers, **added})
+            reply = connection.getresponse()
+            return Reply(reply.status, {name.lower(): value for name, value in reply.getheaders()}, reply.read())
+        finally:
+            connection.close()
+
+
+class Clock:
+    """The time, and what was slept, which takes none."""
+
+    def __init__(self) -> None:
+        self._slept = 0.0
+
+    def __call__(self) -> float:
+        return time.time() + self._slept
+
+    def sleep(self, seconds: float) -> None:
+        self._slept += seconds
+
+
+@contextmanager
+def running(root: Path) -> Iterator[tuple[Hosting, Distribution]]:
+    """A hosting over the local stores in `root`, answered by a server of its own."""
+    info = server.start_background(root, port=0)
+    try:
+        distribution = Distribution(info.port)
+        objects, routes = FolderObjects(root), FileRoutes(root / "routes.db")
+        yield (
+            Hosting(DOMAIN, BUCKET, REGION, objects, routes, distribution.fetch, sleep=lambda s: time.sleep(min(s, 0.02))),
+            distribution,
+        )
+    finally:
+        server.stop(root)
