@@ -27,6 +27,7 @@ from toolkit.engine.model import Settings
 
 # An artifact that was put into the site's own bucket.
 UPLOAD_DAYS = 7
+MOST_WATCH_MINUTES = 1440
 
 
 class ReleaseWorkflow(Construct):
@@ -64,7 +65,7 @@ class ReleaseWorkflow(Construct):
     ) -> None:
         super().__init__(scope, construct_id)
         check_site(site)
-        _check(hosts, canonical, {"keep": keep, "preview_days": preview_days, "watch_minutes": watch_minutes})
+        _check(hosts, canonical, keep=keep, grace_hours=grace_hours, preview_days=preview_days, watch_minutes=watch_minutes)
         self._facts = SiteFacts(
             hosting, site, hosts, canonical, settings or Settings(), keep, grace_hours, preview_days, watch_minutes, strict
         )
@@ -131,6 +132,7 @@ class ReleaseWorkflow(Construct):
         roles.allow_in_bucket(bucket, site, "Verify", [self.steps["verify"].role], roles.VERIFY)
         roles.allow_in_bucket(bucket, site, "Release", [self.steps["flip"].role, self._watch.function.role], roles.RELEASE)
         roles.allow_in_bucket(bucket, site, "Flip", [self.steps["flip"].role], roles.FLIP)
+        roles.allow_in_bucket(bucket, site, "Watch", [self._watch.function.role], roles.WATCH)
         roles.allow_in_bucket(bucket, site, "Upkeep", [self.upkeep.function.role], roles.UPKEEP)
         bucket.add_lifecycle_rule(id="uploads", prefix=f"{site}/uploads/", expiration=Duration.days(UPLOAD_DAYS))
         for artifact in artifacts:
@@ -147,11 +149,12 @@ class ReleaseWorkflow(Construct):
         return {name: CfnOutput(outputs, name, value=value, description=text) for name, (value, text) in values.items()}
 
 
-def _check(hosts: Sequence[str], canonical: str, numbers: dict[str, int]) -> None:
+def _check(hosts: Sequence[str], canonical: str, **numbers: float) -> None:
     if canonical and canonical not in hosts:
         raise PropertyError(
             f"canonical is {canonical}, hosts has {', '.join(hosts) or 'none'}", "add it to hosts, or name one of them"
         )
-    negative = [f"{name} is {value}" for name, value in numbers.items() if value < 0]
-    if negative:
-        raise PropertyError(", ".join(negative), "say 0 or more")
+    most = {"watch_minutes": MOST_WATCH_MINUTES}
+    wrong = [f"{name} is {value}" for name, value in numbers.items() if not 0 <= value <= most.get(name, value)]
+    if wrong:
+        raise PropertyError(", ".join(wrong), f"say 0 or more, and {MOST_WATCH_MINUTES} minutes of watching at most")
