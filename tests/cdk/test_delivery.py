@@ -13,6 +13,11 @@ from toolkit.paths import resource
 
 STORE = "SiteRoutingStore817D757E"
 FUNCTIONS = {"Request": "viewer_request.js", "Response": "viewer_response.js"}
+# The managed policy CachingDisabled (developer guide, "Use managed cache policies").
+NOTHING_CACHED = "4135ea2d-6df8-44a3-9df3-4b5a84be39ad"
+
+
+DISTRIBUTION = "AWS::CloudFront::Distribution"
 
 
 def distribution(template: Template) -> dict[str, Any]:
@@ -52,7 +57,39 @@ def test_how_visitors_reach_it(plain: Template) -> None:
 
 
 def test_nothing_answers_instead_of_the_functions(plain: Template) -> None:
-    assert not {"DefaultRootObject", "CustomErrorResponses", "CacheBehaviors", "OriginGroups"} & set(distribution(plain))
+    assert not {"DefaultRootObject", "CustomErrorResponses", "OriginGroups"} & set(distribution(plain))
+    assert [it["PathPattern"] for it in distribution(plain)["CacheBehaviors"]] == ["/_preview/*"]
+
+
+def test_a_link_to_a_preview_is_answered_by_a_function_of_its_own(plain: Template) -> None:
+    (behavior,) = distribution(plain)["CacheBehaviors"]
+    (preview,) = [it for it in plain.ids("AWS::CloudFront::Function") if "Preview" in it]
+    assert behavior["FunctionAssociations"] == [
+        {"EventType": "viewer-request", "FunctionARN": f"${{{preview}.FunctionARN}}"},
+    ]
+    # What is cached would leave nobody a cookie; without TLS no browser takes it.
+    assert (behavior["CachePolicyId"], behavior["ViewerProtocolPolicy"]) == (NOTHING_CACHED, "redirect-to-https")
+    assert behavior["AllowedMethods"] == ["GET", "HEAD"]
+    assert behavior["TargetOriginId"] == distribution(plain)["DefaultCacheBehavior"]["TargetOriginId"]
+    function = text(plain.properties("AWS::CloudFront::Function", preview))
+    assert function["FunctionCode"] == edge_code(resource("functions") / "edge" / "preview.js")
+    assert "KeyValueStoreAssociations" not in function["FunctionConfig"], "it reads nothing"
+    assert function["AutoPublish"] is True
+
+
+def test_links_are_there_where_previews_have_no_hosts(templates: dict[str, Template]) -> None:
+    by_link = {name for name, it in templates.items() if _has_link(it)}
+    sites = {name for name, it in templates.items() if it.ids("AWS::CloudFront::Distribution")}
+    assert sites - by_link == {"wildcard"}
+    (one, two) = (templates["pair"].body["Resources"][name]["Properties"] for name in templates["pair"].ids(DISTRIBUTION))
+    assert ("CacheBehaviors" in one["DistributionConfig"], "CacheBehaviors" in two["DistributionConfig"]) == (False, True)
+
+
+def _has_link(template: Template) -> bool:
+    configs = [template.body["Resources"][name]["Properties"]["DistributionConfig"] for name in template.ids(DISTRIBUTION)]
+    functions = [name for name in template.ids("AWS::CloudFront::Function") if "RoutingPreview" in name]
+    assert len(functions) == len([it for it in configs if "CacheBehaviors" in it])
+    return bool(functions)
 
 
 def test_the_only_origin_is_the_private_bucket(plain: Template) -> None:

@@ -45,6 +45,26 @@ def test_each_host_has_an_address_record_of_either_kind(templates: dict[str, Tem
     assert {it["HostedZoneId"] for it in records} == {"Z0123456789"}
 
 
+def test_a_wildcard_is_a_host_like_others_for_certificate_and_dns(templates: dict[str, Template]) -> None:
+    config = templates["wildcard"].properties("AWS::CloudFront::Distribution")["DistributionConfig"]
+    assert config["Aliases"] == ["example.com", "*.example.com"]
+    found = templates["certificate-wildcard"].properties("AWS::CertificateManager::Certificate")
+    assert (found["DomainName"], found["SubjectAlternativeNames"]) == ("example.com", ["*.example.com"])
+    template = templates["wildcard"]
+    records = [text(template.body["Resources"][name]["Properties"]) for name in template.ids("AWS::Route53::RecordSet")]
+    names = {(it["Name"], it["Type"]) for it in records}
+    assert names == {(f"{host}.", kind) for host in ("example.com", "*.example.com") for kind in ("A", "AAAA")}
+
+
+def test_without_a_zone_the_records_are_said(templates: dict[str, Template]) -> None:
+    said = {name: it.body["Outputs"].get("Records") for name, it in templates.items() if "DomainName" in it.body.get("Outputs", {})}
+    assert {name for name, output in said.items() if output} == {"printed", "given", "full"}
+    (distribution,) = templates["printed"].ids("AWS::CloudFront::Distribution")
+    line = f"www.example.net  CNAME (ALIAS or ANAME for a zone's own name)  ${{{distribution}.DomainName}}"
+    assert text(said["printed"]["Value"]) == line  # type: ignore[index]
+    assert len(text(said["full"]["Value"]).split("; ")) == 2  # type: ignore[index]
+
+
 def test_a_certificate_that_is_there_needs_no_stack_and_no_parameter(templates: dict[str, Template]) -> None:
     given = templates["given"]
     config = given.properties("AWS::CloudFront::Distribution")["DistributionConfig"]

@@ -17,6 +17,8 @@ from toolkit.edgecode import edge_code
 from toolkit.engine.limits import FUNCTION_BYTES
 from toolkit.paths import resource
 
+# Where a preview has no host: the link that leaves a cookie, and the one that takes it back.
+PREVIEW_PATHS = "/_preview/*"
 # The functions see a CloudFront-* header only where the cache policy or the origin request policy names it
 # (docs.aws.amazon.com/AmazonCloudFront/latest/DeveloperGuide/adding-cloudfront-headers.html), and in the cache policy each country
 # would have a cache of its own. So the origin is told too; S3 makes nothing of it. (F19)
@@ -26,18 +28,20 @@ HEADERS_FOR_FUNCTIONS = ("CloudFront-Viewer-Country", "CloudFront-Forwarded-Prot
 class EdgeRouting(Construct):
     """The KeyValueStore and the functions `request` and `response`, which are the files of functions/edge/ as they run locally.
 
+    `preview_link` is the function behind PREVIEW_PATHS, None where previews have hosts of their own.
     The store is as lasting as the bucket: who serves which version is written there first.
     PropertyError when a function is larger than CloudFront takes.
     """
 
-    def __init__(self, scope: Construct, construct_id: str, *, removal_policy: RemovalPolicy) -> None:
+    def __init__(self, scope: Construct, construct_id: str, *, preview_hosts: bool, removal_policy: RemovalPolicy) -> None:
         super().__init__(scope, construct_id)
         self.store = cloudfront.KeyValueStore(self, "Store", key_value_store_name=_name(self, "store"), comment="routing data")
         self.store.apply_removal_policy(removal_policy)
-        self.request = self._function("Request", "viewer_request.js")
-        self.response = self._function("Response", "viewer_response.js")
+        self.request = self._function("Request", "viewer_request.js", self.store)
+        self.response = self._function("Response", "viewer_response.js", self.store)
+        self.preview_link = None if preview_hosts else self._function("Preview", "preview.js")
 
-    def _function(self, construct_id: str, file: str) -> cloudfront.Function:
+    def _function(self, construct_id: str, file: str, store: cloudfront.IKeyValueStore | None = None) -> cloudfront.Function:
         code = edge_code(resource("functions") / "edge" / file)
         size = len(code.encode())
         if size > FUNCTION_BYTES:
@@ -48,7 +52,7 @@ class EdgeRouting(Construct):
             function_name=_name(self, construct_id.lower()),
             code=cloudfront.FunctionCode.from_inline(code),
             runtime=cloudfront.FunctionRuntime.JS_2_0,
-            key_value_store=self.store,
+            key_value_store=store,
             comment=file,
         )
 
@@ -84,6 +88,7 @@ class SiteDelivery(Construct):
             self,
             "Distribution",
             default_behavior=self._behavior(origin, routing),
+            additional_behaviors=self._links(origin, routing.preview_link) if routing.preview_link else None,
             comment=comment or None,
             http_version=cloudfront.HttpVersion.HTTP2_AND_3,
             enable_ipv6=True,
@@ -110,6 +115,18 @@ class SiteDelivery(Construct):
             origin_request_policy=self._origin_request_policy(),
             function_associations=[cloudfront.FunctionAssociation(function=it, event_type=event) for it, event in functions],
         )
+
+    def _links(self, origin: cloudfront.IOrigin, function: cloudfront.IFunction) -> dict[str, cloudfront.BehaviorOptions]:
+        """What answers links to previews; its function answers all of them, so that the origin is only there for the form."""
+        asked = cloudfront.FunctionEventType.VIEWER_REQUEST
+        behavior = cloudfront.BehaviorOptions(
+            origin=origin,
+            allowed_methods=cloudfront.AllowedMethods.ALLOW_GET_HEAD,
+            viewer_protocol_policy=cloudfront.ViewerProtocolPolicy.REDIRECT_TO_HTTPS,
+            cache_policy=cloudfront.CachePolicy.CACHING_DISABLED,
+            function_associations=[cloudfront.FunctionAssociation(function=function, event_type=asked)],
+        )
+        return {PREVIEW_PATHS: behavior}
 
     def _cache_policy(self) -> cloudfront.CachePolicy:
         """A blob's path says everything: neither query nor cookies nor headers may split its cache entry, or reach S3."""

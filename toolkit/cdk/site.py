@@ -15,14 +15,17 @@ from toolkit.cdk.domains import HostRecords
 from toolkit.cdk.logs import DEFAULT_DAYS, AccessLogs
 from toolkit.cdk.stages import Stage, removal_policy
 from toolkit.cdk.storage import SiteStorage
+from toolkit.engine.dns import address_records, has_wildcard
 
 
 class StaticSite(Construct):
     """A bucket, a KeyValueStore, two functions and one distribution; after `toolkit deploy` they serve a site's channels.
 
     stage: "production" keeps bucket, store and logs when the stack is deleted, "development" deletes them with it.
-    domain_names, certificate_arn: own hosts (`*.example.com`: all below it) and a certificate of us-east-1 for them; both or none.
-    hosted_zone_id, hosted_zone_name: a Route 53 zone that gets the hosts' records; without it they are made by hand.
+    domain_names, certificate_arn: own hosts and a certificate of us-east-1 for them; both or none. Previews lie below
+        `*.example.com`; without such a host they are links that leave a cookie.
+    hosted_zone_id, hosted_zone_name: a Route 53 zone that gets the hosts' records; without it the output `Records` says which
+        to make by hand.
     price_class: which of CloudFront's locations serve.
     access_logs: whether the visitors' requests are logged; who wrote to the bucket always is. log_days: how long logs are kept.
     web_acl_arn: a WAFv2 web ACL with the scope CLOUDFRONT.
@@ -54,7 +57,7 @@ class StaticSite(Construct):
         storage = SiteStorage(self, "Storage", removal_policy=policy)
         logs = AccessLogs(self, "Logs", days=log_days, visitors=access_logs, removal_policy=policy)
         logs.take_from(storage.bucket)
-        routing = EdgeRouting(self, "Routing", removal_policy=policy)
+        routing = EdgeRouting(self, "Routing", preview_hosts=has_wildcard(domain_names), removal_policy=policy)
         delivery = SiteDelivery(
             self,
             "Delivery",
@@ -68,7 +71,8 @@ class StaticSite(Construct):
             web_acl_arn=web_acl_arn,
         )
         storage.allow_reads_by(delivery.distribution)
-        if zone := domains.hosted_zone(self, hosted_zone_id, hosted_zone_name):
+        zone = domains.hosted_zone(self, hosted_zone_id, hosted_zone_name)
+        if zone:
             HostRecords(self, "Hosts", distribution=delivery.distribution, domain_names=domain_names, zone=zone)
 
         self.domain_names, self.access_logs, self.web_acl_arn = tuple(domain_names), access_logs, web_acl_arn
@@ -77,10 +81,11 @@ class StaticSite(Construct):
         self.store = routing.store
         self.distribution = delivery.distribution
         self.request_function, self.response_function = routing.request, routing.response
-        self.outputs = self._outputs()
+        self.outputs = self._outputs(by_hand=domain_names if zone is None else ())
 
-    def _outputs(self) -> dict[str, CfnOutput]:
-        """What a target needs to find the site. By name, so that a stack of one site can give them plain logical ids."""
+    def _outputs(self, *, by_hand: Sequence[str]) -> dict[str, CfnOutput]:
+        """What a target needs to find the site, and records that are made by hand. By name, so that a stack of one site can give
+        them plain logical ids."""
         values = {
             "Bucket": (self.bucket.bucket_name, "the bucket that versions are published to"),
             "KeyValueStoreArn": (self.store.key_value_store_arn, "the store of the routing data"),
@@ -89,5 +94,8 @@ class StaticSite(Construct):
             "RequestFunction": (self.request_function.function_name, "the function that routes requests"),
             "ResponseFunction": (self.response_function.function_name, "the function that finishes responses"),
         }
+        if by_hand:
+            records = address_records(by_hand, self.distribution.distribution_domain_name)
+            values["Records"] = ("; ".join(records), "records to make where the DNS of the hosts is")
         outputs = Construct(self, "Outputs")
         return {name: CfnOutput(outputs, name, value=value, description=text) for name, (value, text) in values.items()}
