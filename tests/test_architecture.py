@@ -150,6 +150,21 @@ def test_nothing_imports_the_cdk_app() -> None:
     assert not wrong, "\n".join(wrong)
 
 
+def test_handlers_are_thin() -> None:
+    """Events in, engine out: what is AWS's is behind the adapters, and the work is done below."""
+    paths = modules(ROOT / "functions")
+    wrong = [
+        f"{where(path, line)} imports {name}"
+        for path in paths
+        for name, line in imports(path)
+        if name.split(".")[0] not in {*sys.stdlib_module_names, "functions"}
+        and not name.startswith(("toolkit.aws.", "toolkit.engine", "toolkit.sources.archive"))
+    ]
+    wrong += [f"{where(path, line)} imports {name}" for path in paths for name, line in imports(path) if name in ONLY_IN]
+    wrong += [f"{path.name} is long" for path in paths if len(path.read_text(encoding="utf-8").splitlines()) > 250]
+    assert paths and not wrong, "\n".join(wrong)
+
+
 def test_only_targets_knows_which_targets_there_are() -> None:
     """Differences between targets come back as data: nobody else asks for a target's name."""
     wrong = [where(path, node.lineno) for path in modules() if part(path) != "targets" for node in _target_tests(tree(path))]

@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 from tests.conftest import require_tool
 from tests.sources.rawzip import Archive, Raw, overlapping_bomb
 from toolkit.errors import UserError
-from toolkit.sources.archive import ArchiveLimits, check_complete, extract, strip_root
+from toolkit.sources.archive import ArchiveLimits, check_complete, extract, strip_root, survey
 from toolkit.sources.zip_members import read_members
 
 SITE = [Raw(b"index.html", b"<h1>hi</h1>"), Raw("café/ten.txt".encode(), b"0123456789", deflate=True)]
@@ -403,3 +403,14 @@ def test_what_zipfile_writes_comes_back(content: dict[str, bytes]) -> None:
                 file.writestr(member, body)
         extract(Path(name, "site.zip"), Path(name, "out"))
         assert tree(Path(name, "out")) == content
+
+
+def test_a_survey_tells_the_work_from_the_directory_alone() -> None:
+    body = Archive([*SITE, *(Raw(f"{number}.txt".encode(), b"x" * 1000, deflate=True) for number in range(50))]).to_bytes()
+    size = 50_000 + sum(len(member.data) for member in SITE)
+    assert survey(io.BytesIO(body), "site.zip") == (52, size)
+    damaged = body.replace(b"<h1>hi</h1>", b"<h1>no</h1>")
+    assert survey(io.BytesIO(damaged), "site.zip") == (52, size), "that the members are sound is for others to say"
+    assert survey(io.BytesIO(body), "site.zip", limits=ArchiveLimits(files=10)) == (52, 0), "enough to know that it is much"
+    with pytest.raises(UserError, match=r"^site\.zip: is truncated"):
+        survey(io.BytesIO(body[:-1]), "site.zip")
