@@ -94,7 +94,7 @@ def _edge_statement(stack: Deployed) -> dict[str, Any]:
 
 
 def _release(stack: Deployed) -> Any:
-    """The states of the release's machine, to be changed: the definition is put back as an object, as CloudFormation takes it too."""
+    """The states of the release's machine, to be changed: the definition is put back as an object."""
     arn = stack.outputs()["ReleaseArn"]
     (name,) = (one for one in stack.within("AWS::StepFunctions::StateMachine") if stack.attribute(one, "Arn") == arn)
     properties = stack.body["Resources"][name]["Properties"]

@@ -273,9 +273,9 @@ def missing(stage: Stage) -> None:
     version = mark()
 
     def vanish(_: object) -> None:
-        infos = stage.target.objects.list(f"{stage.site}/blobs/")
-        newest = max((info for info in infos if info.size == len(page("about", version))), key=lambda info: info.modified)
-        stage.target.objects.delete([newest.key])
+        objects, wanted = stage.target.objects, page("about", version).encode()
+        blobs = [info.key for info in objects.list(f"{stage.site}/blobs/") if info.size == len(wanted)]
+        objects.delete([key for key in blobs if objects.get(key)[1] == wanted])
 
     met = stage.on("verify", "ListObjectsV2", vanish, when=lambda sent: "blobs" in sent.url)
     failed = stage.release(files(version))
@@ -294,8 +294,9 @@ def watch(stage: Stage) -> None:
     broken, done = go_live(stage)
     serves(stage, broken)
     stage.alarm("ALARM")
-    execution = next(one for one in stage.executor.of(stage.outputs["WatchArn"]) if one.endswith(done["run"]))
-    ended = stage.ended(execution)
+    watching = [one for one in stage.executor.of(stage.outputs["WatchArn"]) if one.endswith(done["run"])]
+    check(len(watching) == 1, "nobody watches the release")
+    ended = stage.ended(watching[0])
     check(ended["status"] == "SUCCEEDED" and ended.get("outcome") == "flipped back", f"the watch ended {ended}")
     serves(stage, quiet)
     check(f"went back to {done['previous']}" in stage.notes()[-1], "nobody was told", *stage.notes()[-1:])
