@@ -46,11 +46,13 @@ def test_a_certificate_comes_first_and_its_arn_goes_on(cli: Cli, account: FakeAc
     account.templates = assemblies.templates(hosts=True)
     arn = "arn:aws:acm:us-east-1:123456789012:certificate/1"
     account.cloudformation("us-east-1").outputs[CERTIFICATE] = {"CertificateArn": arn}
+    account.cloudformation().outputs[SITE] |= {"Records": "www.example.com CNAME one; example.com ALIAS two"}
     outcome = cli("up", "--json")
     assert [it["stack"] for it in outcome.data["stacks"]] == [CERTIFICATE, SITE, ALARMS]
     assert account.cloudformation().stacks[SITE].parameters == {"CertificateArn": arn}
     assert outcome.data["url"] == "https://www.example.com/"
-    assert any("www.example.com" in line and DOMAIN in line for line in outcome.data["records"])
+    assert outcome.data["records"] == ["www.example.com CNAME one", "example.com ALIAS two"]
+    assert "DNS records to make, where the DNS of these names is:\n  www.example.com CNAME one\n" in cli("up").out
 
 
 def test_the_certificate_s_records_are_told_while_it_waits(cli: Cli, account: FakeAccount, project: Path) -> None:

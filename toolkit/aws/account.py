@@ -137,9 +137,11 @@ class CloudAccount:
     def deployed(self) -> Deployed:
         outputs = self._operations(stack_name(SITE, self._site)).outputs()
         domain = outputs["DomainName"]
-        plain = [host for host in self._hosts if not host.startswith(names.WILDCARD)]
+        plain = [host for host in self._hosts if not host.startswith("*.")]
         url = names.preview_link(plain[0] if plain else domain, domain)
-        return Deployed(self._place.account, self._place.region, outputs, url, self._records(domain))
+        # Of `StaticSite`: there where the records are not made by the stack.
+        records = tuple(filter(None, outputs.get("Records", "").split("; ")))
+        return Deployed(self._place.account, self._place.region, outputs, url, records)
 
     def possessions(self) -> Possessions:
         found = removal.possessions([self._operations(name) for name in self._names()], self._session, self._site)
@@ -191,9 +193,6 @@ class CloudAccount:
 
     def _remember(self, operations: StackOperations) -> None:
         self._known |= operations.outputs()
-
-    def _records(self, domain: str) -> tuple[str, ...]:
-        return tuple(f"{host}  CNAME (or ALIAS)  {domain}" for host in self._hosts)
 
 
 def _resources(artifact: StackArtifact) -> list[tuple[str, Mapping[str, Any]]]:
