@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 
 import boto3
 import botocore.session
+from botocore.loaders import create_loader
 
 from tests.aws import assemblies, cloudformation
 from tests.aws.cloudformation import ACCOUNT, FakeCloudFormation
@@ -22,6 +23,10 @@ REGION = "eu-west-1"
 DOMAIN = "d111111abcdef8.cloudfront.net"
 BUCKET = "toolkit-site-blog-bucket"
 OUTPUTS = {"Bucket": BUCKET, "KeyValueStoreArn": ARN, "DistributionId": "E123EXAMPLE", "DomainName": DOMAIN}
+
+
+# What it has read of the services' descriptions stays for the next session: reading takes longer than asking.
+_LOADER = create_loader()
 
 
 def assets_bucket(region: str = REGION) -> str:
@@ -60,7 +65,10 @@ class FakeAccount:
 
     def connect(self, region: str, profile: str) -> boto3.Session:
         self.connected.append((region, profile))
-        session = boto3.Session(aws_access_key_id="AKIDEXAMPLE", aws_secret_access_key="secret", region_name=region or REGION)
+        inner = botocore.session.get_session()
+        inner.register_component("data_loader", _LOADER)
+        keys = {"aws_access_key_id": "AKIDEXAMPLE", "aws_secret_access_key": "secret"}
+        session = boto3.Session(**keys, region_name=region or REGION, botocore_session=inner)
         self.store.attach(session)
         session.events.register_first("before-send.cloudformation.*", self._send)
         session.events.register_first("before-send.sts.AssumeRole", self._assume)
