@@ -1,4 +1,4 @@
-"""What makes a release flip back: visitors get errors. CloudFront reports to us-east-1 only, so the alarms stand there."""
+"""What makes a release flip back: visitors get errors. CloudFront reports to us-east-1 only, so they stand there. (F34)"""
 
 from __future__ import annotations
 

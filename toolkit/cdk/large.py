@@ -27,7 +27,7 @@ _COMMANDS = (f'export PYTHONPATH="$CODEBUILD_SRC_DIR:$CODEBUILD_SRC_DIR_{_LIBRAR
 class LargePublish(Construct):
     """Runs `lambdas.publish` with the event in the variable EVENT. Nothing is installed: the libraries are those of the functions.
 
-    What it runs is ours, not the site's: its role may publish, as that of the function may.
+    What it runs is ours, not the site's: its role may publish, as that of the function may. (F37)
     """
 
     seconds = SECONDS + _QUEUED_SECONDS

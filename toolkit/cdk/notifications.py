@@ -33,7 +33,7 @@ class Notifications(Construct):
             "Topic",
             display_name=f"Releases of {facts.site}",
             enforce_ssl=True,
-            # AWS's own key: who may publish to the topic may use it for that.
+            # AWS's own key: who may publish to the topic may use it for that. (F38)
             master_key=kms.Alias.from_alias_name(self, "Key", "alias/aws/sns"),
         )
         statements = [announces(self.topic)]

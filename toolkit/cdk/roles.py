@@ -2,7 +2,7 @@
 
 Rights in the bucket stand in its policy, where one look shows who may write what; everything else stands in the role. Trust is
 for this account only: `aws:SourceAccount` (docs.aws.amazon.com/IAM/latest/UserGuide/confused-deputy.html). The machine's or
-function's own ARN would be a circle: it needs the role first.
+function's own ARN would be a circle: it needs the role first. (F35)
 """
 
 from __future__ import annotations
