@@ -7,13 +7,14 @@ question is asked until its answer is right, for at most 90 seconds.
 from __future__ import annotations
 
 import hashlib
+from contextlib import suppress
 
 from toolkit.aws.web import Asked, Reply
 from toolkit.engine import layout, probe
-from toolkit.engine.errors import Unavailable
+from toolkit.engine.errors import Unavailable, UserError
 from toolkit.engine.model import Manifest
 from toolkit.engine.ports import ObjectStore
-from toolkit.engine.release import load_manifest
+from toolkit.engine.release import current, load_manifest
 
 from . import common, runs
 from .common import Event, Result, Services, VerifyFailed
@@ -37,8 +38,16 @@ def step(event: Event, services: Services) -> Result:
     label = probe.label(services.site, name, services.clock())
     host = f"{label}.{services.value('DOMAIN_NAME')}"
     with probe.answering(services.objects, services.routes, manifest, host, clock=services.clock, sleep=services.sleep):
-        _check_answers(services, probe.samples(manifest), label)
+        _check_answers(services, probe.samples(manifest, _new(services, run.channel, manifest)), label)
     return {"run": name, "channel": run.channel, "version": run.version}
+
+
+def _new(services: Services, channel: str, manifest: Manifest) -> set[str]:
+    """The blobs that the channel does not serve yet: an edge that knows of nothing new cannot answer with them."""
+    there = current(services.routes, services.site, channel)
+    with suppress(UserError):  # what serves may have been pruned, or be of another release of the toolkit
+        return manifest.blobs() - (load_manifest(services.objects, services.site, there.version).blobs() if there else set())
+    return manifest.blobs()
 
 
 def _check_blobs(objects: ObjectStore, manifest: Manifest) -> None:

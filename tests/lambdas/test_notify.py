@@ -139,3 +139,10 @@ def test_a_failing_topic_does_not_keep_the_webhook_from_being_told(told: Told) -
     with pytest.raises(UserError, match=r"topic: .*NotFound"):
         told.tell(RELEASED, TOPIC_ARN=told.topic + "-gone")
     assert len(told.posts) == 1
+
+
+def test_a_webhook_that_is_no_https_address_is_told_without_it(told: Told) -> None:
+    arn = told.aws.session.client("secretsmanager").create_secret(Name="other", SecretString="http://hooks/secret")["ARN"]
+    with pytest.raises(UserError, match="the webhook's secret is no https address") as caught:
+        told.tell(RELEASED, WEBHOOK_SECRET_ARN=arn)
+    assert "hooks/secret" not in str(caught.value) and not told.posts

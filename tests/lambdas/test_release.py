@@ -200,6 +200,18 @@ def test_an_origin_that_refuses_or_fails_is_found(aws: Aws, status: int) -> None
         aws.run(verify.step, event, fetch=lambda asked: Reply(status, {}, b"<Error/>"))
 
 
+def test_what_is_new_is_asked_for_first(aws: Aws) -> None:
+    aws.deploy("one")
+    many = {f"a/{number}.html": "old" for number in range(9)}
+    for word in ("before", "zz"):
+        event = {"run": word, "channel": "live", "source": aws.upload({**pages("one"), **many, f"{word}.html": word})}
+        aws.run(publish.step, event)
+        aws.asked.clear()
+        aws.run(verify.step, event)
+        aws.run(flip.step, event)
+    assert [asked.url.removeprefix(f"https://{DOMAIN}") for asked in aws.asked][:3] == ["/", "/zz", "/a/0"]
+
+
 def test_edges_that_learn_of_it_late_are_asked_again(aws: Aws) -> None:
     event = published(aws, "one")
     pairs, begun = dict(aws.store.pairs), aws.slept
