@@ -112,11 +112,11 @@ def test_settings_arrive_as_the_engine_has_them(cdk: None) -> None:
     from aws_cdk import App, Stack
 
     from toolkit.cdk import StaticSite
-    from toolkit.cdk.functions import SiteFacts
+    from toolkit.cdk.functions import ReleaseFacts
     from toolkit.engine.model import Settings
 
     said = Settings(mode="spa", dialect="cloudflare", immutable=("/assets/*",), carry_days=2.5)
-    facts = SiteFacts(StaticSite(Stack(App(), "stack"), "Site"), "shop", settings=said)
+    facts = ReleaseFacts(StaticSite(Stack(App(), "stack"), "Site"), "shop", settings=said)
     found = json.loads(facts.publishing()["SETTINGS"])
     assert Settings(**{**found, "immutable": tuple(found["immutable"])}) == said
 

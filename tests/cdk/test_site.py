@@ -104,6 +104,12 @@ def test_constructs_are_loaded_when_they_are_asked_for() -> None:
     assert (done.returncode, done.stdout.split(), done.stderr) == (0, [], "")
 
 
+def test_every_construct_that_is_promised_is_there(cdk: None) -> None:
+    import toolkit.cdk
+
+    assert {getattr(toolkit.cdk, name).__name__ for name in toolkit.cdk.__all__} == set(toolkit.cdk.__all__)
+
+
 def test_a_name_that_is_not_there_is_an_attribute_error() -> None:
     import toolkit.cdk
 

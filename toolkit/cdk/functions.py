@@ -28,7 +28,7 @@ ONE_CPU = 1769
 
 
 @dataclass(frozen=True)
-class SiteFacts:
+class ReleaseFacts:
     """What the functions know of the site; the fields are those of `ReleaseWorkflow`."""
 
     hosting: StaticSite

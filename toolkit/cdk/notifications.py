@@ -8,7 +8,7 @@ from aws_cdk import aws_secretsmanager as secretsmanager
 from aws_cdk import aws_sns as sns
 from constructs import Construct
 
-from toolkit.cdk.functions import NOTIFY, FunctionMaker, SiteFacts
+from toolkit.cdk.functions import NOTIFY, FunctionMaker, ReleaseFacts
 from toolkit.cdk.roles import announces
 
 
@@ -23,7 +23,7 @@ class Notifications(Construct):
         scope: Construct,
         construct_id: str,
         *,
-        facts: SiteFacts,
+        facts: ReleaseFacts,
         maker: FunctionMaker,
         webhook_secret: secretsmanager.ISecret | None,
     ) -> None:

@@ -9,7 +9,7 @@ from aws_cdk import aws_lambda_destinations as destinations
 from aws_cdk import aws_sns as sns
 from constructs import Construct
 
-from toolkit.cdk.functions import UPKEEP, FunctionMaker, SiteFacts
+from toolkit.cdk.functions import UPKEEP, FunctionMaker, ReleaseFacts
 from toolkit.cdk.roles import announces, uses_store
 
 
@@ -19,7 +19,9 @@ class Upkeep(Construct):
     What fails three times is told to the topic, as Lambda words it.
     """
 
-    def __init__(self, scope: Construct, construct_id: str, *, facts: SiteFacts, maker: FunctionMaker, topic: sns.ITopic) -> None:
+    def __init__(
+        self, scope: Construct, construct_id: str, *, facts: ReleaseFacts, maker: FunctionMaker, topic: sns.ITopic
+    ) -> None:
         super().__init__(scope, construct_id)
         self.function = maker.make(
             self,

@@ -11,7 +11,7 @@ from constructs import Construct
 from toolkit.cdk.alarms import alarm_names
 from toolkit.cdk.definition import Definitions
 from toolkit.cdk.domains import EDGE_REGION
-from toolkit.cdk.functions import FLIP, NOTIFY, FunctionMaker, HandlerFunction, SiteFacts
+from toolkit.cdk.functions import FLIP, NOTIFY, FunctionMaker, HandlerFunction, ReleaseFacts
 from toolkit.cdk.machines import Machine
 from toolkit.cdk.roles import Telemetry, uses_store
 
@@ -28,7 +28,7 @@ class ReleaseWatch(Construct):
         scope: Construct,
         construct_id: str,
         *,
-        facts: SiteFacts,
+        facts: ReleaseFacts,
         maker: FunctionMaker,
         notify: HandlerFunction,
         telemetry: Telemetry,

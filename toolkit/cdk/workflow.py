@@ -14,7 +14,7 @@ from toolkit import bundle
 from toolkit.cdk import functions, roles
 from toolkit.cdk.definition import Definitions
 from toolkit.cdk.errors import PropertyError
-from toolkit.cdk.functions import FunctionMaker, SiteFacts
+from toolkit.cdk.functions import FunctionMaker, ReleaseFacts
 from toolkit.cdk.large import LargePublish
 from toolkit.cdk.machines import Machine
 from toolkit.cdk.notifications import Notifications
@@ -66,7 +66,7 @@ class ReleaseWorkflow(Construct):
         super().__init__(scope, construct_id)
         check_site(site)
         _check(hosts, canonical, keep=keep, grace_hours=grace_hours, preview_days=preview_days, watch_minutes=watch_minutes)
-        self._facts = SiteFacts(
+        self._facts = ReleaseFacts(
             hosting, site, hosts, canonical, settings or Settings(), keep, grace_hours, preview_days, watch_minutes, strict
         )
         found = bundle.find()
