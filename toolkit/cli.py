@@ -41,6 +41,7 @@ VERBS = {
     "prune": "end old previews, remove versions and files that nobody needs",
     "serve": "run the local server in the foreground, or stop it",
     "doctor": "say what is wrong with the target, and how to mend it",
+    "verify": "try on the account what only it can prove",
     "destroy": "remove a site and all that belongs to it",
     "demo": "see it work: push, switch and roll back an example",
 }

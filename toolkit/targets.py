@@ -28,15 +28,18 @@ NAMES = ("local", "aws")
 DEFAULT = "local"
 # Those with a server of their own to run.
 SERVERS = ("local",)
+# The one that permissions, costs and proofs are asked of.
+REMOTE = "aws"
 
 
 @dataclass(frozen=True)
 class Ways:
     """How the world outside is reached; a test brings its own. `connect` makes a boto3 session of a region and a profile, `lookup`
-    asks DNS (`aws.dns`), `synthesise` makes templates (`synth`), `sleep` waits between two questions."""
+    asks DNS (`aws.dns`), `fetch` a site (`aws.web`), `synthesise` makes templates (`synth`), `sleep` waits between two questions."""
 
     connect: Callable[[str, str], Any] | None = None
     lookup: Callable[[str, str], tuple[str, ...]] | None = None
+    fetch: Callable[[Any], Any] | None = None
     synthesise: Callable[[SiteConfig, Path], None] | None = None
     sleep: Callable[[float], None] = time.sleep
 
@@ -104,7 +107,7 @@ def open_advisor(name: str, config: SiteConfig | None = None, *, ways: Ways | No
     if name == "local":
         from toolkit.local.advice import LocalAdvisor
 
-        return LocalAdvisor(home())
+        return LocalAdvisor(home(), REMOTE)
     if name == "aws":
         return _aws_advisor(config, ways or Ways())
     raise UsageError(f"there is no target {name!r}", f"choose one of: {', '.join(NAMES)}")
@@ -113,11 +116,17 @@ def open_advisor(name: str, config: SiteConfig | None = None, *, ways: Ways | No
 def _aws_advisor(config: SiteConfig | None, ways: Ways) -> Advisor:
     _check_installed("boto3")
     from toolkit import bundle
-    from toolkit.aws import dns, session
+    from toolkit.aws import dns, session, web
     from toolkit.aws.advice import AwsAdvisor
     from toolkit.aws.doctor_tools import Tools
 
-    return AwsAdvisor(_facts(config), Tools(bundle.find), connect=ways.connect or session.session, lookup=ways.lookup or dns.lookup)
+    return AwsAdvisor(
+        _facts(config),
+        Tools(bundle.find),
+        connect=ways.connect or session.session,
+        lookup=ways.lookup or dns.lookup,
+        fetch=ways.fetch or web.fetch,
+    )
 
 
 def _facts(config: SiteConfig | None) -> SiteFacts:

@@ -79,9 +79,8 @@ def running(root: Path) -> Iterator[tuple[Hosting, Distribution]]:
     try:
         distribution = Distribution(info.port)
         objects, routes = FolderObjects(root), FileRoutes(root / "routes.db")
-        yield (
-            Hosting(DOMAIN, BUCKET, REGION, objects, routes, distribution.fetch, sleep=lambda s: time.sleep(min(s, 0.02))),
-            distribution,
-        )
+        clock = Clock()
+        hosting = Hosting(DOMAIN, BUCKET, REGION, objects, routes, distribution.fetch, clock=clock, sleep=clock.sleep)
+        yield hosting, distribution
     finally:
         server.stop(root)

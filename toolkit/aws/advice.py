@@ -2,24 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
-from toolkit.aws import doctor_account, doctor_domains
+from toolkit.aws import doctor_account, doctor_domains, outputs, verify, verify_answers, verify_stores
 from toolkit.aws.dns import Lookup, lookup
 from toolkit.aws.doctor import Examination, Patient, examine
 from toolkit.aws.doctor_tools import Tools
-from toolkit.aws.session import session
-from toolkit.engine.advice import Finding, SiteFacts
+from toolkit.aws.objects import S3Objects
+from toolkit.aws.routes import KeyValueRoutes
+from toolkit.aws.session import STEADY, asking, check, session
+from toolkit.aws.web import Fetch, fetch
+from toolkit.engine.advice import Check, Finding, SiteFacts
+from toolkit.engine.stacks import SITE, stack_name
+from toolkit.errors import UserError
 
 Connect = Callable[[str, str], Any]
 
 
 class AwsAdvisor:
-    """`facts` is what site.toml says; `connect` and `lookup` reach AWS and DNS, `tools` looks at this machine."""
+    """`facts` is what site.toml says; `connect`, `lookup` and `fetch` reach AWS, DNS and the site, `tools` looks at this machine."""
 
-    def __init__(self, facts: SiteFacts, tools: Tools, *, connect: Connect = session, lookup: Lookup = lookup) -> None:
-        self._facts, self._tools, self._connect, self._lookup = facts, tools, connect, lookup
+    def __init__(
+        self, facts: SiteFacts, tools: Tools, *, connect: Connect = session, lookup: Lookup = lookup, fetch: Fetch = fetch
+    ) -> None:
+        self._facts, self._tools = facts, tools
+        self._connect, self._lookup, self._fetch = connect, lookup, fetch
 
     def doctor(self) -> Sequence[Finding]:
         """Needs: sts:GetCallerIdentity and the actions named here, all of them reading only."""
@@ -44,3 +52,26 @@ class AwsAdvisor:
             Examination("quotas", account.quotas, "cloudfront:List* and servicequotas:ListServiceQuotas"),
         ]
         return examine(Patient(self._facts, self._connect, self._lookup), first, then)
+
+    def verify(self, *, seconds: float) -> Iterator[Check]:
+        facts = self._facts
+        if not facts.site:
+            raise UserError("there is no site here to try", "run it where its site.toml is, or name it with --site")
+        stack = facts.stack or stack_name(SITE, facts.site)
+        made = self._connect(facts.region, facts.profile)
+        check(made)
+        found = outputs.site_outputs(outputs.stack_outputs(made, stack), facts.outputs, stack)
+        with asking("AWS", "s3:GetObject"):
+            objects = S3Objects(made.client("s3", config=STEADY), found["Bucket"])
+        hosting = verify.Hosting(
+            domain=found["DomainName"],
+            bucket=found["Bucket"],
+            region=made.region_name,
+            objects=objects,
+            routes=KeyValueRoutes(made, found["KeyValueStoreArn"]),
+            fetch=self._fetch,
+            distribution=found["DistributionId"],
+            hosts=facts.hosts,
+            session=made,
+        )
+        return verify.verify(hosting, (*verify_stores.TRIALS, *verify_answers.TRIALS), seconds=seconds)

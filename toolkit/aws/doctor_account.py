@@ -12,13 +12,13 @@ from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
+from toolkit.aws.bootstrap import PARAMETER
 from toolkit.aws.doctor import EDGE_REGION, Patient, fine, pages, wrong
 from toolkit.aws.errors import answered, code, unanswered
 from toolkit.engine.advice import PROBLEM, UNKNOWN, WARNING, Finding
 from toolkit.engine.errors import UserError
 from toolkit.engine.stacks import ALARMS, CERTIFICATE, SITE, stack_name
 
-BOOTSTRAP_PARAMETER = "/cdk-bootstrap/hnb659fds/version"
 # What the CDK's own stacks ask for: its rule `CheckBootstrapVersion` refuses 1 to 5.
 BOOTSTRAP_VERSION = 6
 # AWS refuses a signature that is older or newer ("Signing AWS API requests", IAM user guide).
@@ -135,11 +135,11 @@ def bootstrap(patient: Patient) -> Iterator[Finding]:
     for name in dict.fromkeys((patient.region,) if patient.facts.stack else (patient.region, EDGE_REGION)):
         fix = f"npx aws-cdk@2 bootstrap aws://{patient.account}/{name} (what that may do: toolkit permissions bootstrap)"
         try:
-            reply = patient.client("ssm", name).get_parameter(Name=BOOTSTRAP_PARAMETER)
+            reply = patient.client("ssm", name).get_parameter(Name=PARAMETER)
         except ClientError as error:
             if code(error) != "ParameterNotFound":
                 raise
-            yield wrong(f"{name} is not bootstrapped for the CDK (no parameter {BOOTSTRAP_PARAMETER})", fix)
+            yield wrong(f"{name} is not bootstrapped for the CDK (no parameter {PARAMETER})", fix)
             continue
         version = reply["Parameter"]["Value"]
         if version.isdigit() and int(version) >= BOOTSTRAP_VERSION:

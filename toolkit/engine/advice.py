@@ -157,6 +157,15 @@ class Advisor(Protocol):
     def doctor(self) -> Sequence[Finding]:
         """Look at all that must be in order; it raises nothing and takes a few seconds at most."""
 
+    def verify(self, *, seconds: float) -> Iterator[Check]:
+        """Try on the running target what only it can prove, and clean up. `seconds`: how long writes of the store are watched."""
+
+    def permissions(self, step: str, *, boundary: str) -> Sequence[Policy]:
+        """The smallest policies for a step; `boundary` names a managed policy that roles must carry."""
+
+    def cost(self, traffic: Traffic) -> Bill:
+        """What that traffic would cost."""
+
 
 def worst(states: Iterable[str]) -> str:
     """The gravest of these states; OK of none."""

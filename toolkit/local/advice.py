@@ -6,21 +6,30 @@ import shutil
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from toolkit.engine.advice import OK, PROBLEM, WARNING, Finding
+from toolkit.engine.advice import OK, PROBLEM, WARNING, Bill, Check, Finding, Policy, Traffic
 from toolkit.engine.errors import UserError
 
 _SCARCE_BYTES = 1_000_000_000
 
 
 class LocalAdvisor:
-    """`root` is the state folder."""
+    """`root` is the state folder, `remote` the target that the other questions are about."""
 
-    def __init__(self, root: Path) -> None:
-        self._root = root
+    def __init__(self, root: Path, remote: str) -> None:
+        self._root, self._remote = root, remote
 
     def doctor(self) -> Sequence[Finding]:
         found = list(self._folder())
         return found if found[0].state == PROBLEM else [*found, *self._server()]
+
+    def verify(self, *, seconds: float) -> Iterator[Check]:
+        raise UserError("nothing here needs a verification: the tests of the toolkit do that", f"add --target {self._remote}")
+
+    def permissions(self, step: str, *, boundary: str) -> Sequence[Policy]:
+        raise UserError("this machine asks for no permissions", f"add --target {self._remote}")
+
+    def cost(self, traffic: Traffic) -> Bill:
+        raise UserError("a site on this machine costs nothing", f"add --target {self._remote}")
 
     def _folder(self) -> Iterator[Finding]:
         try:
