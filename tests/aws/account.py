@@ -48,7 +48,7 @@ class FakeAccount:
 
     @property
     def ways(self) -> Ways:
-        return Ways(self.connect, self.lookup, self.synthesise, no_sleep)
+        return Ways(connect=self.connect, lookup=self.lookup, synthesise=self.synthesise, sleep=no_sleep)
 
     def lookup(self, name: str, kind: str) -> tuple[str, ...]:
         """DNS as the test has it; "?" is a name for which it does not answer."""

@@ -80,6 +80,13 @@ def test_files_are_sent_once_and_as_the_same_bytes(cli: Cli, account: FakeAccoun
     assert client.get_object(Bucket=assets_bucket(), Key="code.zip")["Body"].read() == first
 
 
+def test_people_see_resources_done_and_what_comes_next(cli: Cli, account: FakeAccount) -> None:
+    outcome = cli("up")
+    assert f"{SITE}: 3 of 3 resources done" in outcome.err and f"{ALARMS}: 1 of 1 resources done" in outcome.err
+    assert "blog is set up in account 123456789012, region eu-west-1" in outcome.out
+    assert f"https://{DOMAIN}/" in outcome.out and "toolkit deploy dist/" in outcome.out
+
+
 def test_a_second_time_changes_nothing(cli: Cli, account: FakeAccount) -> None:
     assert cli("up").code == 0
     before = account.cloudformation().calls.count("ExecuteChangeSet")

@@ -45,7 +45,8 @@ def possessions(operations: Sequence[StackOperations], session: Any, site: str) 
         for id in ids:
             for it in one.resources(id):
                 if it["ResourceType"] == _RECORDS and there and id == there["StackId"]:
-                    hosts.add(str(it.get("PhysicalResourceId", "")).rstrip("."))
+                    # Route 53 writes * as \052.
+                    hosts.add(str(it.get("PhysicalResourceId", "")).rstrip(".").replace("\\052", "*"))
                 if holding := _holding(it, one.region, is_deleted=not there or id != there["StackId"]):
                     holdings[holding.kind, holding.name] = holding
     return Found(tuple(stacks), tuple(it for it in holdings.values() if exists(session, it)), frozenset(hosts))
