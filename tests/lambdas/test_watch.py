@@ -66,6 +66,7 @@ def test_an_alarm_that_is_over_or_is_another_s_does_not_count(aws: Aws, new: Res
 
 def test_whoever_released_meanwhile_is_not_overruled(aws: Aws, new: Result) -> None:
     newest = aws.deploy("newest")
+    assert aws.run(watch.step, event(new))["outcome"] == "overtaken", "there is nothing to wait for"
     ring(aws, "5xx")
     assert aws.run(watch.step, event(new))["outcome"] == "overtaken"
     assert aws.run(watch.step, event(newest))["serving"] == new["version"]
