@@ -487,3 +487,11 @@ def test_a_deploy_that_cannot_be_mended_after_its_seal_takes_the_seal_back(world
         world.publish(planned, objects=hooked)
     assert world.objects.head(layout.manifest(SITE, planned.manifest.version)) is None
     assert world.serving() == done.version
+
+
+def test_files_where_links_to_previews_answer_are_warned_of(world: World) -> None:
+    planned = world.plan({"index.html": "a", "_preview/a.html": "b", "_preview/b.html": "c", "x/_preview/c.html": "d"})
+    assert planned.warnings == (
+        "/_preview/a.html and 1 more will not answer in AWS, links to previews begin so: rename the folder",
+    )
+    assert world.plan({"index.html": "a", "_previews/a.html": "b"}).warnings == ()

@@ -123,7 +123,10 @@ VISITORS: tuple[Mapping[str, str], ...] = (
     {"authorization": "Basic eDp5"},
     {"authorization": ""},
 )
-COOKIES: tuple[Mapping[str, str], ...] = ({}, {}, {}, {COOKIE: "1"}, {COOKIE: "2"}, {"beta": ""}, {"away": "x", "a": "b"})
+PREVIEW = "__Host-preview"
+COOKIES: tuple[Mapping[str, str], ...] = (
+    {}, {}, {}, {COOKIE: "1"}, {COOKIE: "2"}, {"beta": ""}, {"away": "x", "a": "b"}, {PREVIEW: "app--shop"}, {PREVIEW: "../"},
+)  # fmt: skip
 
 
 @lru_cache(maxsize=1)
@@ -145,7 +148,18 @@ def visit(path: str, host: str | None, chance: random.Random, method: str = "GET
 def fuzz(seed: int, count: int) -> Iterator[Event]:
     """Requests around what exists: real paths, misspelt, re-encoded, cut and glued."""
     chance = random.Random(seed)
-    often = ["/forced", "/temp", "/away", "/api/x", "/find", "/pages/7", "/pages/8", "/inside/7", "/old-blog/x"] * 6
+    often = [
+        "/forced",
+        "/temp",
+        "/away",
+        "/api/x",
+        "/find",
+        "/pages/7",
+        "/pages/8",
+        "/inside/7",
+        "/old-blog/x",
+        "/shop-items/a/x",
+    ] * 6
     urls = [*known(), *often]
     for _ in range(count):
         yield visit(some_path(chance, urls), chance.choice(HOSTS), chance, chance.choice(METHODS))

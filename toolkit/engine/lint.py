@@ -1,4 +1,4 @@
-"""Rules that can never answer, because a file or another rule always does before them.
+"""Rules that can never answer, because a file or another rule always does before them; files that cannot, in AWS.
 
 For a pattern two made-up paths that it covers stand for all: what answers for both before it does is taken to cover the rest.
 """
@@ -12,6 +12,9 @@ from toolkit.engine import slashes
 from toolkit.engine.circles import samples
 from toolkit.engine.decide import Coverage, addresses_of, landing
 from toolkit.engine.model import Manifest, Rule
+
+# What links to previews begin with where previews have no hosts (functions/edge/preview.js).
+PREVIEW_LINKS = "/_preview/"
 
 
 @dataclass(frozen=True)
@@ -34,6 +37,13 @@ def shadowed(manifest: Manifest) -> list[Shadowed]:
         if reasons and all(reasons):
             found.append(Shadowed(rule, reasons[0]))
     return sorted(found, key=lambda one: one.rule.line)
+
+
+def behind_links(manifest: Manifest) -> list[str]:
+    """One line, where files of a version lie at addresses that links to previews have."""
+    found = [path for path in manifest.assets if path.startswith(PREVIEW_LINKS)]
+    others = f" and {len(found) - 1} more" if len(found) > 1 else ""
+    return [f"{found[0]}{others} will not answer in AWS, links to previews begin so: rename the folder"] if found else []
 
 
 def _places(rule: Rule) -> Iterator[str]:

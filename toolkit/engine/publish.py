@@ -19,7 +19,7 @@ from toolkit.engine import layout, leases, release, tables
 from toolkit.engine.dialects.common import Problem
 from toolkit.engine.dialects.registry import parse
 from toolkit.engine.errors import NotFound, UserError
-from toolkit.engine.lint import shadowed
+from toolkit.engine.lint import behind_links, shadowed
 from toolkit.engine.model import Asset, Manifest, Settings, Source
 from toolkit.engine.pages import pages
 from toolkit.engine.ports import ObjectStore, RouteStore
@@ -44,7 +44,7 @@ class Plan:
     """Everything that publishing would do; nothing has been written yet.
 
     `uploads` maps the key of each blob that must be sent to its file, `files` every path to its file. `problems` are lines that do
-    not apply, `warnings` rules that apply and never answer.
+    not apply, `warnings` rules that apply and never answer, and the like.
     """
 
     manifest: Manifest
@@ -118,7 +118,7 @@ def plan(
         version=layout.version_id(source.time, source.commit or draft.digest),
         carried=_carried(recent, draft),
     )
-    warnings = (*made.warnings, *map(str, shadowed(manifest)))
+    warnings = (*made.warnings, *map(str, shadowed(manifest)), *behind_links(manifest))
     return _decide(manifest, recent, found, problems, warnings)
 
 
