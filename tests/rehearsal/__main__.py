@@ -74,7 +74,7 @@ def _about(out: Path, site: str) -> str:
     """What was made of the template for the rehearsal."""
     found = machines(stacks(out, site)[0])
     waits = ", ".join(f"{seconds} s" for machine in found for seconds in machine.waits)
-    return f"{len(found)} state machines, changed only in waits of {waits or '0 s'}: 1 s here"
+    return f"{len(found)} state machines, changed in waits of {waits or '0 s'} (1 s here) and in a build's .sync only"
 
 
 def _shown(play: Play, lines: Sequence[Line], details: bool) -> list[str]:

@@ -43,6 +43,7 @@ class PlayedAws:
         self.broken: list[str] = []
         self.before: Callable[[Sent], Answered | None] = lambda sent: None
         self.invoke: Callable[[Sent], Answered] = lambda sent: Answered(501, {}, b"no functions here")
+        self.build: Callable[[Sent], Answered] = lambda sent: Answered(501, {}, b"no builds here")
         self.fetch: Fetch = lambda method, url, headers, body: Answered(0, {}, b"", "no web here")
 
     def send(self, sent: Sent) -> Answered:
@@ -55,19 +56,20 @@ class PlayedAws:
 
     def _send(self, sent: Sent) -> Answered:
         callers = []
-        if sent.access_key != OPERATOR:
-            for call in calls(sent):
-                callers = self._callers(sent, call)
-                for caller in callers:
-                    if not self.policies.allow(caller, call):
-                        return self._deny(sent, f"{caller.name} may not {call}")
-        instead = self.before(sent)
-        if instead:
-            return instead
+        for call in calls(sent) if sent.access_key != OPERATOR else ():
+            callers = self._callers(sent, call)
+            for caller in callers:
+                if not self.policies.allow(caller, call):
+                    return self._deny(sent, f"{caller.name} may not {call}")
+        return self.before(sent) or self._done(sent, callers)
+
+    def _done(self, sent: Sent, callers: list[Caller]) -> Answered:
         if sent.service == "cloudfront-keyvaluestore":
             return self._route_data(sent)
         if (sent.service, sent.operation) == ("lambda", "Invoke"):
             return self.invoke(sent)
+        if (sent.service, sent.operation) == ("codebuild", "StartBuild"):
+            return self.build(sent)
         found = self._moto(sent)
         if sent.service != "s3":
             self.seen.append(sent)

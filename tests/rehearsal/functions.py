@@ -11,7 +11,7 @@ import threading
 import time
 import uuid
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
@@ -54,6 +54,26 @@ def functions(stack: Deployed) -> dict[str, Function]:
             code=stack.asset(given["Code"]["S3Key"]),
         )
         found[one.arn] = found[stack.name(logical_id)] = one
+    return found
+
+
+def projects(stack: Deployed) -> dict[str, Function]:
+    """The stack's CodeBuild projects as what their last command runs, `python3 -m lambdas.publish`, by name."""
+    found = {}
+    for logical_id, given in stack.of("AWS::CodeBuild::Project").items():
+        command = json.loads(given["Source"]["BuildSpec"])["phases"]["build"]["commands"][-1]
+        python, flag, module = command.split()
+        assert (python, flag) == ("python3", "-m"), f"{logical_id} runs {command}"
+        found[stack.name(logical_id)] = Function(
+            logical_id=logical_id,
+            arn=stack.attribute(logical_id, "Arn"),
+            handler=f"{module}.main",
+            role=given["ServiceRole"],
+            environment={one["Name"]: one["Value"] for one in given["Environment"]["EnvironmentVariables"]},
+            memory=0,
+            timeout=given["TimeoutInMinutes"] * 60,
+            code=stack.asset(given["Source"]["Location"].rpartition("/")[2]),
+        )
     return found
 
 
@@ -129,8 +149,9 @@ def _environment(function: Function, key: str, region: str, folder: Path) -> dic
 class Functions:
     """Answers `Invoke`. `keys` gets an access key for each role, so that the wire tells who asks."""
 
-    def __init__(self, found: Mapping[str, Function], keys: dict[str, Caller], region: str, socket: str, folder: Path) -> None:
-        self._found, self._keys, self._region, self._socket, self._folder = found, keys, region, socket, folder
+    def __init__(self, stack: Deployed, keys: dict[str, Caller], socket: str, folder: Path) -> None:
+        self._found, self._projects = functions(stack), projects(stack)
+        self._keys, self._region, self._socket, self._folder = keys, stack.region, socket, folder
         self._idle: dict[str, list[Process]] = {}
         self._all: list[Process] = []
         self._lock = threading.Lock()
@@ -152,6 +173,17 @@ class Functions:
         if "error" in answered:
             return Answered(200, {"x-amz-function-error": "Unhandled"}, json.dumps(answered["error"]).encode())
         return Answered(200, {}, json.dumps(answered["result"]).encode())
+
+    def build(self, sent: Sent) -> Answered:
+        """A build of a project, which is over when this returns: in a process of its own, with the variables of this build."""
+        asked = json.loads(sent.body)
+        project = self._projects[asked["projectName"]]
+        more = {one["name"]: one["value"] for one in asked.get("environmentVariablesOverride", ())}
+        answered = self.run(replace(project, environment={**project.environment, **more}, arn=f"{project.arn}/{uuid.uuid4()}"), {})
+        if answered.get("result") != 0:
+            self.errors.append(f"{project.logical_id}: {answered}")
+            return Answered(400, {}, json.dumps({"__type": "BuildFailed", "message": str(answered)}).encode())
+        return Answered(200, {}, json.dumps({"build": {"projectName": asked["projectName"], "buildStatus": "SUCCEEDED"}}).encode())
 
     def run(self, function: Function, event: Any) -> dict[str, Any]:
         """{"result": …} or {"error": {errorType, errorMessage}}."""

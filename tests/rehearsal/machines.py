@@ -1,6 +1,7 @@
 """The template's state machines in moto's executor: each call of a state goes out through boto3, and so to the played AWS.
 
-Only `Seconds` of Wait states is changed, so that a rehearsal ends today.
+`Seconds` of Wait states is changed, so that a rehearsal ends today, and `.sync` of a build is left out, which moto lacks: the build
+is over here when the call returns.
 """
 
 from __future__ import annotations
@@ -34,7 +35,7 @@ def machines(stack: Deployed) -> list[Machine]:
     found = []
     for logical_id, given in stack.of("AWS::StepFunctions::StateMachine").items():
         definition = definition_of(given)
-        waits = tuple(_shorten(definition))
+        waits = tuple(_made_playable(definition))
         found.append(Machine(stack.attribute(logical_id, "Arn"), stack.name(logical_id), given["RoleArn"], definition, waits))
     return found
 
@@ -47,16 +48,18 @@ def definition_of(properties: Mapping[str, Any]) -> dict[str, Any]:
     return definition
 
 
-def _shorten(value: Any) -> Iterator[int]:
+def _made_playable(value: Any) -> Iterator[int]:
     if isinstance(value, dict):
+        if str(value.get("Resource", "")).endswith("codebuild:startBuild.sync"):
+            value["Resource"] = value["Resource"].removesuffix(".sync")
         if value.get("Type") == "Wait" and value.get("Seconds", 0) > WAIT_SECONDS:
             yield value["Seconds"]
             value["Seconds"] = WAIT_SECONDS
         for item in value.values():
-            yield from _shorten(item)
+            yield from _made_playable(item)
     elif isinstance(value, list):
         for item in value:
-            yield from _shorten(item)
+            yield from _made_playable(item)
 
 
 class Executor:
@@ -84,6 +87,12 @@ class Executor:
                 return found
             time.sleep(0.05)
         raise AssertionError(f"{execution} did not end within {seconds:.0f} s")
+
+    def failures(self, execution: str) -> list[str]:
+        """What went wrong on the way, also what was caught."""
+        events = self._client.get_execution_history(executionArn=execution, maxResults=1000)["events"]
+        found = (one["taskFailedEventDetails"] for one in events if one["type"] == "TaskFailed")
+        return [f"{one['error']}: {one.get('cause', '')}" for one in found]
 
     def of(self, arn: str) -> list[str]:
         """The executions of a machine."""

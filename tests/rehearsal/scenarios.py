@@ -59,7 +59,8 @@ def serves(stage: Stage, version: str, **asked: Any) -> None:
 def released(stage: Stage, done: dict[str, Any], outcome: str = "released") -> dict[str, Any]:
     check(
         (done["status"], done.get("outcome")) == ("SUCCEEDED", outcome),
-        f"the execution ended {done['status']}, {done.get('outcome')}: {done['error']} {done['cause']}",
+        f"the execution ended {done['status']}, {done.get('outcome')} {done['error']}",
+        *done["failures"],
         *stage.aws.broken,
         *stage.aws.denied[-3:],
         *stage.functions.errors[-3:],
@@ -284,6 +285,14 @@ def missing(stage: Stage) -> None:
     check((failed["status"], failed["error"]) == ("FAILED", "VerifyFailed"), f"it ended {failed}")
     serves(stage, live)
     released(stage, stage.release(files(version)))
+    serves(stage, version)
+
+
+@scenario("a site too large for a function is published by the trusted project, and live the same way")
+def large(stage: Stage) -> None:
+    go_live(stage)
+    version, _ = go_live(stage, folders=5_001)
+    check(any("lambdas.publish.main" in call for call, *_ in stage.functions.calls), "the project did not run")
     serves(stage, version)
 
 

@@ -24,7 +24,7 @@ from moto.s3.models import s3_backends
 from tests.contracts.kvs import FakeKeyValueStore, LaggingEdge
 from tests.rehearsal.aws import OPERATOR, PlayedAws
 from tests.rehearsal.edge import EdgeServer, PlayedDistribution
-from tests.rehearsal.functions import Functions, functions
+from tests.rehearsal.functions import Functions
 from tests.rehearsal.iam import Policies
 from tests.rehearsal.machines import Executor, machines
 from tests.rehearsal.template import ACCOUNT, Deployed
@@ -68,11 +68,12 @@ class Stage:
         self.aws.attach(self.session)
         boto3.setup_default_session(aws_access_key_id=OPERATOR, aws_secret_access_key="made-up", region_name=stack.region)
         self.aws.attach(boto3.DEFAULT_SESSION)
-        boto3.DEFAULT_SESSION.events.register("before-parameter-build.sfn.StartExecution", as_the_api_has_them)
+        for call in ("sfn.StartExecution", "codebuild.StartBuild"):
+            boto3.DEFAULT_SESSION.events.register(f"before-parameter-build.{call}", as_the_api_has_them)
         self._make_resources()
         self._socket = self.aws.listen(str(folder / "aws.sock"))
-        self.functions = Functions(functions(stack), self.aws.keys, stack.region, str(folder / "aws.sock"), folder)
-        self.aws.invoke, self.aws.fetch = self.functions.invoke, self._web
+        self.functions = Functions(stack, self.aws.keys, str(folder / "aws.sock"), folder)
+        self.aws.invoke, self.aws.build, self.aws.fetch = self.functions.invoke, self.functions.build, self._web
         self._steps = boto3.Session(aws_access_key_id="moto", aws_secret_access_key="made-up", region_name=stack.region)
         self.executor = Executor(self.aws, self._steps.client("stepfunctions"), machines(stack))
         self.lag, self.is_late = lag, False
@@ -152,29 +153,31 @@ class Stage:
 
     # --- what builds and people do
 
-    def upload(self, files: Mapping[str, str]) -> dict[str, Any]:
-        """A built site as a zip in the bucket, as a release's `source`."""
+    def upload(self, files: Mapping[str, str], folders: int = 0) -> dict[str, Any]:
+        """A built site as a zip in the bucket, as a release's `source`; with that many empty folders beside it."""
         content = io.BytesIO()
         with zipfile.ZipFile(content, "w") as archive:
             for name, text in files.items():
                 archive.writestr(name, text)
+            for number in range(folders):
+                archive.mkdir(f"empty/{number}")
         key = f"{self.site}/uploads/{next(self._numbers)}.zip"
         S3Objects(self.session, self.outputs["Bucket"]).put(key, content.getvalue())
         texts = {"version": "", "commit": "", "branch": "", "message": ""}
         return {"kind": "zip", "bucket": self.outputs["Bucket"], "key": key, "time": time.time(), **texts}
 
-    def start(self, files: Mapping[str, str], *, channel: str = "live", age: float = 0) -> str:
-        """Start a release of a build that began `age` seconds ago; the execution's ARN."""
-        source = self.upload(files)
-        given = {"channel": channel, "source": {**source, "time": source["time"] - age}, "who": WHO}
+    def start(self, files: Mapping[str, str], *, channel: str = "live", folders: int = 0) -> str:
+        """Start a release of a build that ends now; the execution's ARN."""
+        given = {"channel": channel, "source": self.upload(files, folders), "who": WHO}
         return self.executor.start(self.outputs["ReleaseArn"], f"run-{next(self._numbers)}", given)
 
     def ended(self, execution: str) -> dict[str, Any]:
-        """How a release ended: its output with `status`; of one that failed `error` and `cause`."""
+        """How a release ended: its output with `status`; and what failed on the way."""
         found = self.executor.wait(execution)
         said = json.loads(found.get("output") or "{}")
         run = execution.rpartition(":")[2]
-        return {**said, "run": run, "status": found["status"], "error": found.get("error", ""), "cause": found.get("cause", "")}
+        failures = self.executor.failures(execution)
+        return {**said, "run": run, "status": found["status"], "error": found.get("error", ""), "failures": failures}
 
     def release(self, files: Mapping[str, str], **given: Any) -> dict[str, Any]:
         return self.ended(self.start(files, **given))
@@ -244,7 +247,9 @@ class Stage:
 def as_the_api_has_them(params: dict[str, Any], **_: object) -> None:
     """moto hands `StateMachineArn` of a definition on as it is, where the API says `stateMachineArn`."""
     for name in list(params):
-        params[name[0].lower() + name[1:]] = params.pop(name)
+        value = params[name[0].lower() + name[1:]] = params.pop(name)
+        for item in value if isinstance(value, list) else ():
+            as_the_api_has_them(item)
 
 
 def earlier(record: str, days: float) -> str:

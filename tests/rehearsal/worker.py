@@ -16,6 +16,7 @@ import sys
 import threading
 import time
 import traceback
+from dataclasses import replace
 from importlib import import_module
 from multiprocessing.connection import Client
 from types import SimpleNamespace
@@ -55,22 +56,23 @@ def _answer(module: str, name: str, given: dict[str, Any], socket: str) -> dict[
 
 
 def _called(module: Any, name: str, given: dict[str, Any], socket: str) -> Any:
+    if name == "main":  # of a build: the event is in its environment
+        return module.main()
     if module.__name__ not in _WEB:
         return getattr(module, name)(given["event"], _context(given))
     # All that its handler leaves out: the port for web addresses, which lead to the stage.
-    import boto3
     from lambdas import common  # type: ignore[import-not-found]
 
     from toolkit.aws import web
+    from toolkit.engine.errors import Unavailable
 
     def fetch(asked: Any) -> Any:
-        sent = ("web", "POST" if asked.body else "GET", asked.url, dict(asked.headers), asked.body)
-        status, headers, body, error = ask(socket, sent)
+        status, headers, body, error = ask(socket, ("web", asked.method, asked.url, dict(asked.headers), asked.body))
         if error:
-            raise common.Unavailable(error)
+            raise Unavailable(error)
         return web.Reply(status, {key.lower(): value for key, value in headers.items()}, body)
 
-    return common.handle(module.step, given["event"], common.Services(os.environ, boto3.Session(), fetch=fetch))
+    return common.handle(module.step, given["event"], replace(common.default_services(), fetch=fetch))
 
 
 def _context(given: dict[str, Any]) -> Any:
