@@ -89,6 +89,12 @@ def test_explain_runs_the_function_over_the_store(cli: Cli, project: Path) -> No
     assert (moved["status"], moved["headers"]["location"]) == (301, "/about")
 
 
+def test_a_preview_without_a_host_is_explained_under_its_name(cli: Cli, project: Path) -> None:
+    version = deploy(cli, project, "one", "--channel", "pr-12")
+    found = cli("explain", f"pr-12--blog.{DOMAIN}/about", "--json").data
+    assert (found["url"], found["version"], found["status"]) == (f"https://pr-12--blog.{DOMAIN}/about", version, 200)
+
+
 def test_a_dry_run_writes_and_starts_nothing(cli: Cli, project: Path, account: FakeAccount) -> None:
     account.cloudformation().stacks["toolkit-site-blog"].outputs["WatchArn"] = machine = account.machine()
     assert cli("deploy", "dist", "--dry-run", "--json").data["watch"] is None

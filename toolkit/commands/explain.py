@@ -103,7 +103,7 @@ def explain(target: Target, host: str, path: str, query: str, method: str, heade
 
     whose, gate = _whose(target, host, ask)
     found: dict[str, Any] = {
-        "url": f"{target.url(host).rstrip('/')}{path}{query and '?'}{query}",
+        "url": f"{_origin_of(target, host)}{path}{query and '?'}{query}",
         "method": method,
         "reads": reads,
         **whose,
@@ -117,6 +117,12 @@ def explain(target: Target, host: str, path: str, query: str, method: str, heade
         found |= _origin(target, edge, request, answer["uri"])
     found["rule"] = _rule(target, found, gate, host, path, ask)
     return found
+
+
+def _origin_of(target: Target, host: str) -> str:
+    """Scheme, host and port; a host that is reached by a link only is shown as itself."""
+    parts = urlsplit(target.url(host))
+    return f"{parts.scheme}://{parts.netloc if parts.path == '/' else host}"
 
 
 def _header(text: str) -> tuple[str, str]:
