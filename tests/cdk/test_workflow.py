@@ -151,3 +151,29 @@ def test_artifacts_may_come_from_other_buckets(site: Any) -> None:
         by_action = {str(it["Action"]): it["Resource"] for it in policy["PolicyDocument"]["Statement"]}
         assert by_action["['s3:GetObject', 's3:GetObjectVersion']"] == "arn:${AWS::Partition}:s3:::somebody-s/*"
         assert by_action["kms:Decrypt"].startswith("${Key")
+
+
+def test_a_webhook_s_secret_may_have_a_key_of_its_own_or_be_known_by_its_name(site: Any) -> None:
+    from aws_cdk import Stack, aws_kms, aws_secretsmanager
+    from aws_cdk.assertions import Template as Synthesised
+
+    from toolkit.cdk import ReleaseWorkflow, StaticSite
+
+    stack = Stack.of(site)
+    made = aws_secretsmanager.Secret(stack, "Made", encryption_key=aws_kms.Key(stack, "Key"))
+    known = aws_secretsmanager.Secret.from_secret_name_v2(stack, "Known", "chat")
+    ReleaseWorkflow(stack, "One", hosting=site, site="one", webhook_secret=made)
+    ReleaseWorkflow(stack, "Two", hosting=StaticSite(stack, "Other"), site="two", webhook_secret=known)
+    resources = Synthesised.from_stack(stack).to_json()["Resources"]
+    template = {name: text(it.get("Properties", {})) for name, it in resources.items()}
+
+    def readable(within: str) -> Any:
+        (role,) = [it for name, it in template.items() if name.startswith(f"{within}NotificationsNotifyRole") and "Policies" in it]
+        (own,) = role["Policies"]
+        return next(it["Resource"] for it in own["PolicyDocument"]["Statement"] if it["Sid"] == "Webhook")
+
+    (secret,) = [name for name, it in resources.items() if it["Type"] == "AWS::SecretsManager::Secret"]
+    assert readable("One") == f"${{{secret}}}"
+    assert readable("Two").endswith(":secret:chat-??????"), "the ARN ends in six characters that nobody gave"
+    (added,) = [it for name, it in template.items() if resources[name]["Type"] == "AWS::IAM::Policy"]
+    assert [it["Action"] for it in added["PolicyDocument"]["Statement"]] == ["kms:Decrypt"]
