@@ -12,10 +12,15 @@ from urllib.parse import urlsplit
 
 from toolkit.aws.verify import Hosting
 from toolkit.aws.web import Asked, Reply
+from toolkit.engine import release
+from toolkit.engine.model import Settings, Source
+from toolkit.engine.ports import ObjectStore, RouteStore
+from toolkit.engine.publish import plan, publish
 from toolkit.local import server
 from toolkit.local.objects import FolderObjects
 from toolkit.local.routes import FileRoutes
 
+SITE = "blog"
 DOMAIN = "d111111abcdef8.cloudfront.net"
 BUCKET, REGION = "toolkit-site-blog-bucket", "eu-west-1"
 Spoil = Callable[[Asked, Callable[[Asked], Reply]], Reply]
@@ -72,6 +77,16 @@ class Clock:
         self._slept += seconds
 
 
+def go_live(root: Path, objects: ObjectStore, routes: RouteStore) -> None:
+    """A site serves at the distribution's domain already."""
+    folder = root / "site"
+    folder.mkdir()
+    (folder / "index.html").write_text("the site's own")
+    source = Source("folder", time.time())
+    made = publish(objects, routes, plan(objects, routes, site=SITE, folder=folder, source=source, settings=Settings()), workers=1)
+    release.release(objects, routes, release.Request(SITE, "live", made.version, (DOMAIN,), source.time, "tester", "deploy"))
+
+
 @contextmanager
 def running(root: Path) -> Iterator[tuple[Hosting, Distribution]]:
     """A hosting over the local stores in `root`, answered by a server of its own."""
@@ -80,7 +95,8 @@ def running(root: Path) -> Iterator[tuple[Hosting, Distribution]]:
         distribution = Distribution(info.port)
         objects, routes = FolderObjects(root), FileRoutes(root / "routes.db")
         clock = Clock()
-        hosting = Hosting(DOMAIN, BUCKET, REGION, objects, routes, distribution.fetch, clock=clock, sleep=clock.sleep)
+        go_live(root, objects, routes)
+        hosting = Hosting(SITE, DOMAIN, BUCKET, REGION, objects, routes, distribution.fetch, clock=clock, sleep=clock.sleep)
         yield hosting, distribution
     finally:
         server.stop(root)

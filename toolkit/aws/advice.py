@@ -64,6 +64,7 @@ class AwsAdvisor:
         with asking("AWS", "s3:GetObject"):
             objects = S3Objects(made.client("s3", config=STEADY), found["Bucket"])
         hosting = verify.Hosting(
+            site=facts.site,
             domain=found["DomainName"],
             bucket=found["Bucket"],
             region=made.region_name,

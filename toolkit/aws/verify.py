@@ -46,11 +46,12 @@ class Unproven(Exception):
 
 @dataclass(frozen=True)
 class Hosting:
-    """What is tried: a distribution's domain, the bucket and its region, the stores over it, and the site's own hosts.
+    """What is tried: the hosting of `site`, a distribution's domain, the bucket and its region, the stores over it, and own hosts.
 
     `session` is a boto3 session for what the account itself says; `distribution` is its id.
     """
 
+    site: str
     domain: str
     bucket: str
     region: str
@@ -76,8 +77,8 @@ class Probe:
 
     @property
     def host(self) -> str:
-        """The host that the cookie leads to; no name of it resolves."""
-        return f"{channels.slug('probe')}--{self.site}.{self.hosting.domain}"
+        """The host that the cookie leads to; no name of it resolves. Where a site is live, only labels with its name count."""
+        return f"{self.site}--{self.hosting.site}.{self.hosting.domain}"
 
     def ask(self, path: str, headers: Mapping[str, str] | None = None, *, method: str = "GET", scheme: str = "https") -> Reply:
         """As a visitor with the cookie."""
