@@ -11,6 +11,7 @@ from tests.engine.stores import HookedObjects, HookedRoutes, Once, lost
 from tests.engine.support import SITE, Edge, body_of, statuses_in, with_files
 from tests.engine.world import World
 from toolkit.engine import layout, probe, release, tables
+from toolkit.engine.decide import decide
 from toolkit.engine.errors import Busy, Conflict, UserError
 from toolkit.engine.model import Manifest, Settings
 from toolkit.engine.probe import Sample
@@ -65,15 +66,21 @@ def test_a_host_of_another_site_stays_with_it(world: World) -> None:
     assert world.routes.get(f"h:{HOST}") == "2|other|v|t|-|-|-|-"
 
 
-def test_a_table_that_went_meanwhile_is_written_again(world: World) -> None:
-    """A version published long ago, whose table nobody needed: it goes just before the pointer is written."""
+@pytest.mark.parametrize("moment", ["looked for", "about to be pointed at"])
+def test_a_table_that_goes_at_the_last_moment_is_written_again(world: World, moment: str) -> None:
+    """A version published long ago, whose table nobody needed."""
     manifest = published(world)
     world.clock.sleep(3 * tables.GRACE_SECONDS)
-    gone = Once("update", "h:", lambda: tables.drop_unneeded(world.routes, world.clock(), world.clock.sleep))
-    with probe.answering(
-        world.objects, HookedRoutes(world.routes, gone), manifest, HOST, clock=world.clock, sleep=world.clock.sleep
-    ):
-        assert gone.done and asked(world) == (200, b"home")
+
+    def drop() -> None:
+        assert tables.drop_unneeded(world.routes, world.clock(), world.clock.sleep)
+
+    seen, pointed = Once("get", "v:", drop), Once("update", "h:", drop)
+    hooks = {"after": seen} if moment == "looked for" else {"before": pointed}
+    routes = HookedRoutes(world.routes, **hooks)
+    with probe.answering(world.objects, routes, manifest, HOST, clock=world.clock, sleep=world.clock.sleep):
+        assert seen.done or pointed.done
+        assert asked(world) == (200, b"home")
 
 
 def test_a_version_that_was_pruned_meanwhile_is_not_shown(world: World) -> None:
@@ -169,3 +176,16 @@ def test_where_a_rule_decides_any_answer_will_do(redirects: str, settings: Setti
     where = f"/check-{manifest.digest[:20]}" if path == "missing" else path
     (found,) = [one for one in probe.samples(manifest) if one.path == where]
     assert found == Sample(where, expected.status, expected.sha256)
+
+
+def test_files_behind_a_rule_that_a_request_decides_are_not_asked_for() -> None:
+    """`/about` is the file for most visitors; who knows what the check would be taken for."""
+    manifest = with_files(PATHS, "/ab*  /app.js  302!  Language=fr\n")
+    assert [one.path for one in probe.samples(manifest)][1:-1] == ["/app.js", "/caf%C3%A9"]
+
+
+def test_records_that_only_rewrites_read_are_no_addresses() -> None:
+    """A rewrite to a path that captures make finds a file that a rule hides under `=` and its path."""
+    manifest = with_files(PATHS, "/about  /  301!\n/to/:name  /:name  200\n")
+    assert "=/about" in decide(manifest).answers
+    assert {one.path[0] for one in probe.samples(manifest, count=99)} == {"/"}

@@ -44,8 +44,9 @@ def samples(manifest: Manifest, new: Collection[str] = (), count: int = 5) -> li
     files = {asset.blob: asset for group in (manifest.error_pages, manifest.variants, manifest.assets) for asset in group.values()}
     exact = {}
     for path, answer in decided.answers.items():
-        asset = files.get(answer.record[1:]) if answer.record[:1] == "F" else None
-        if asset and not answer.rules and not answer.after_patterns and asset.size <= _BYTES:
+        # What begins otherwise is a table's own, and no address.
+        asset = files.get(answer.record[1:]) if answer.record[:1] == "F" and path[0] == "/" else None
+        if asset and not answer.after_patterns and asset.size <= _BYTES:
             exact[path] = asset
     others = sorted((path for path in exact if path != "/"), key=lambda path: (exact[path].blob not in new, path))
     chosen = [_sample(path, exact[path]) for path in others[:count]]
