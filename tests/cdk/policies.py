@@ -25,6 +25,14 @@ WITHOUT_RESOURCE = {
     "xray:PutTelemetryRecords",
     "xray:PutTraceSegments",
 }
+# docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html and …/AmazonS3/latest/userguide/bucket-policies.html
+SIZES = {
+    "bucket policy": (("AWS::S3::BucketPolicy",), 20 * 1024),
+    "inline policies": (("AWS::IAM::Role",), 10_240),
+    "managed policy": (("AWS::IAM::ManagedPolicy",), 6_144),
+}
+# About an ARN of a role or bucket: `arn:aws:iam::111122223333:role/` and a name of 64 characters.
+LONGEST_NAME = 100
 _NEGATED = ("NotAction", "NotResource", "NotPrincipal")
 _SOURCES = {"aws:sourcearn", "aws:sourceaccount"}
 
@@ -32,6 +40,7 @@ _SOURCES = {"aws:sourcearn", "aws:sourceaccount"}
 def findings(template: dict[str, Any], given: Sequence[str] = ()) -> list[str]:
     """One line for each thing that is wrong. `given` are ARNs that came from outside."""
     found = [f"{where}: {what}" for where, statement in statements(template) for what in _wrong(statement)]
+    found += [f"{where}: {what}" for where, resource in template["Resources"].items() for what in _wrong_resource(text(resource))]
     body = json.dumps(template)
     for arn in given:
         body = body.replace(arn, "")
@@ -42,7 +51,7 @@ def statements(template: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]
     """Each statement of each policy document, with the logical id of its resource."""
     for name, resource in template["Resources"].items():
         for document in _documents(resource):
-            for statement in _list(document["Statement"]):
+            for statement in as_list(document["Statement"]):
                 yield name, text(statement)
 
 
@@ -61,15 +70,30 @@ def _wrong(statement: dict[str, Any]) -> Iterator[str]:
     if statement["Effect"] != "Allow":
         return
     yield from (f"{key} allows whatever it does not name" for key in _NEGATED if key in statement)
-    yield from (f"wildcard in the action {action}" for action in _list(statement.get("Action", [])) if "*" in action)
-    if "*" in _list(statement.get("Resource", [])):
-        wide = [action for action in _list(statement.get("Action", [])) if action not in WITHOUT_RESOURCE]
+    yield from (f"wildcard in the action {action}" for action in as_list(statement.get("Action", [])) if "*" in action)
+    if "*" in as_list(statement.get("Resource", [])):
+        wide = [action for action in as_list(statement.get("Action", [])) if action not in WITHOUT_RESOURCE]
         yield from (f"allows {action} on every resource" for action in wide)
     principals = statement.get("Principal", {})
     named = {"AWS": principals} if isinstance(principals, str) else principals
-    yield from ("allows everybody" for kind in named.values() for one in _list(kind) if "*" in one)
+    yield from ("allows everybody" for kind in named.values() for one in as_list(kind) if "*" in one)
     if "Service" in named and not _condition_keys(statement) & _SOURCES:
         yield f"{named['Service']} may act for whom it likes: neither aws:SourceArn nor aws:SourceAccount"
+
+
+def _wrong_resource(resource: dict[str, Any]) -> Iterator[str]:
+    properties = resource.get("Properties", {})
+    if resource["Type"] == "AWS::Lambda::Permission" and not {"SourceArn", "SourceAccount"} & set(properties):
+        yield f"{properties['Principal']} may call for whom it likes: neither SourceArn nor SourceAccount"
+    for name, (kinds, most) in SIZES.items():
+        if resource["Type"] in kinds:
+            yield from (f"{name} of up to {n:,} characters, {most:,} are allowed" for n in _sizes(resource) if n > most)
+
+
+def _sizes(resource: dict[str, Any]) -> Iterator[int]:
+    """Of each policy, once everything that only a deploy knows is filled in with something long."""
+    for document in _documents({key: it for key, it in resource["Properties"].items() if key != "AssumeRolePolicyDocument"}):
+        yield len(re.sub(r"\$\{[^}]*\}", "x" * LONGEST_NAME, json.dumps(document, separators=(",", ":"))))
 
 
 def _condition_keys(statement: dict[str, Any]) -> set[str]:
@@ -78,5 +102,5 @@ def _condition_keys(statement: dict[str, Any]) -> set[str]:
     return {key.lower() for keys in operators.values() for key in keys}
 
 
-def _list(value: Any) -> list[Any]:
+def as_list(value: Any) -> list[Any]:
     return value if isinstance(value, list) else [value]

@@ -128,6 +128,21 @@ def test_every_resource_is_for_actions_that_know_no_other() -> None:
     ]
 
 
+def test_a_service_calls_a_function_for_one_source_alone() -> None:
+    rule = {"Action": "lambda:InvokeFunction", "Principal": "events.amazonaws.com", "SourceArn": "${Rule.Arn}"}
+    assert findings({"Resources": {"May": {"Type": "AWS::Lambda::Permission", "Properties": rule}}}) == []
+    del rule["SourceArn"]
+    assert findings({"Resources": {"May": {"Type": "AWS::Lambda::Permission", "Properties": rule}}}) == [
+        "May: events.amazonaws.com may call for whom it likes: neither SourceArn nor SourceAccount"
+    ]
+
+
+def test_a_policy_that_outgrows_its_limit_is_seen() -> None:
+    many = {**GOOD, "Resource": [f"${{Bucket.Arn}}/site/{n}/*" for n in range(180)]}
+    (said,) = findings(_with(many))
+    assert said.startswith("Policy: bucket policy of up to 2") and said.endswith("20,480 are allowed")
+
+
 def test_a_policy_may_deny_to_everybody() -> None:
     assert findings(_with({"Effect": "Deny", "Action": "s3:*", "Resource": "*", "Principal": {"AWS": "*"}})) == []
 

@@ -75,6 +75,6 @@ def count(findings: Iterable[Finding]) -> dict[str, int]:
 
 
 def site_of(path: str) -> str:
-    """The site of a resource: `shop` for `toolkit-site-shop/…` and `toolkit-alarms-shop/…`, `pair/One` for `pair/One/…`."""
+    """The site of a resource: `shop` for `toolkit-site-shop/…` and `toolkit-alarms-shop/…`, `pair/One` for `pair/OneRelease/…`."""
     stack, part, *_ = path.split("/")
-    return stack.split("-", 2)[2] if stack.startswith("toolkit-") else f"{stack}/{part}"
+    return stack.split("-", 2)[2] if stack.startswith("toolkit-") else f"{stack}/{part.removesuffix('Release')}"

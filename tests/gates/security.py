@@ -1,0 +1,231 @@
+"""Run every gate and write the tables of docs/security.md, between its two markers: `make security`."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import os
+import re
+import sys
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+
+from tests.cdk import configs
+from tests.cdk.bundles import stand_in
+from tests.cdk.policies import findings
+from tests.cdk.templates import GIVEN, Template
+from tests.gates import asl, checkov, lint, nag, offline, runtimes, tools
+from tests.gates.rights import Right, allowing, readable, rights, short, trusted
+from toolkit.engine.limits import FUNCTION_BYTES
+
+DOCUMENT = tools.ROOT / "docs" / "security.md"
+BEGIN, END = "<!-- written by `make security` -->\n", "<!-- end of what `make security` writes -->\n"
+# What changes from day to day or from machine to machine.
+CHANGING = re.compile(r"Measured on [0-9-]+|[0-9.]+ s \(warm\)|[\d,]+ of 10,240 bytes|(nag|lib|lint|checkov) [0-9.]+")
+DEFAULT = "plain"
+
+
+@dataclass(frozen=True)
+class Gates:
+    """What all gates found. `checked` is None where checkov is not installed, `refused` where asl-validator is not."""
+
+    synthesis: nag.Synthesis
+    linted: Sequence[str]
+    checked: checkov.Report | None
+    refused: Sequence[str] | None
+    policies: Sequence[str]
+    outdated: Sequence[str]
+
+    @property
+    def wrong(self) -> list[str]:
+        """Everything that must not be: empty, or the gates fail."""
+        unacknowledged = set(self.synthesis.found) - set(self.synthesis.acknowledged)
+        failures = checkov.unexpected(self.checked.failures, checkov.skips()) if self.checked else []
+        said = [f"{rule} {path}" for path, rule in sorted(unacknowledged)] + [str(failure) for failure in failures]
+        return [*self.linted, *said, *(self.refused or ()), *self.policies, *self.outdated]
+
+
+def run(folder: Path) -> Gates:
+    synthesis = nag.synthesise(folder)
+    return judge(synthesis, folder)
+
+
+def judge(synthesis: nag.Synthesis, folder: Path) -> Gates:
+    """All gates for templates that are there; `folder` is for what they write."""
+    templates = synthesis.templates
+    paths = [template.path for template in templates.values()]
+    return Gates(
+        synthesis=synthesis,
+        linted=lint.run(paths),
+        checked=checkov.run(paths) if tools.CHECKOV.exists() else None,
+        refused=asl.run(dict(asl.definitions(templates)), folder) if tools.ASL_VALIDATOR.exists() else None,
+        policies=[f"{name}: {it}" for name, template in templates.items() for it in findings(template.body, GIVEN)],
+        outdated=runtimes.outdated(templates, date.today()),
+    )
+
+
+def tables(gates: Gates, took: offline.Took) -> str:
+    """The part of the document between the markers."""
+    versions = ", ".join(f"{name} {importlib.metadata.version(name)}" for name in ("aws-cdk-lib", "cdk-nag", "cfn-lint"))
+    checkov_version = f", checkov {gates.checked.version}" if gates.checked else ""
+    sites = len(gates.synthesis.acknowledged_by_site())
+    lines = [
+        f"Measured on {date.today()} with {versions}{checkov_version}",
+        f"on {len(gates.synthesis.templates)} templates of {sites} sites (`tests/cdk/configs.py`). The peer is",
+        "awslabs/cloudfront-hosting-toolkit in its GitHub configuration.",
+        "",
+        *_table(("gate", "peer", "here, nothing configured", "here, the worst site"), _compared(gates, took)),
+        "",
+        "### Findings of cdk-nag that stay",
+        "",
+        *_table(("rule", "sites", "reason"), _acknowledged(gates.synthesis)),
+        "",
+        "### Findings of checkov that stay",
+        "",
+        *_table(("check", "resources", "reason"), ((f"`{it.id}`", _kind(it.resources), it.reason) for it in checkov.skips())),
+        "",
+        "### Who may do what",
+        "",
+        *_roles(gates.synthesis.templates[DEFAULT]),
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _table(head: Sequence[str], rows: Iterator[Sequence[str]]) -> Iterator[str]:
+    yield f"| {' | '.join(head)} |"
+    yield f"| {' | '.join(['---'] * len(head))} |"
+    yield from (f"| {' | '.join(row)} |" for row in rows)
+
+
+def _compared(gates: Gates, took: offline.Took) -> Iterator[Sequence[str]]:
+    templates = gates.synthesis.templates
+    stacks = [templates[DEFAULT], templates[f"alarms-{DEFAULT}"]]
+    resources = " + ".join(str(len(stack.body["Resources"])) for stack in stacks)
+    acknowledged, found = gates.synthesis.acknowledged_by_site(), nag.count(gates.synthesis.found)
+    unlisted = len(checkov.unexpected(gates.checked.failures, checkov.skips())) if gates.checked else 0
+    yield "resources", "49 + 4", resources, ""
+    yield "cfn-lint, errors and warnings (I1022, W3005 aside)", "11", str(len(gates.linted)), str(len(gates.linted))
+    if gates.checked:
+        failed = _by_site(gates.checked.failures)
+        outside = "28 failures"
+        yield "checkov, not on the list below", outside, str(unlisted), str(unlisted)
+        yield "checkov, on the list below", "no list", str(failed[DEFAULT]), str(max(failed.values()))
+    left = len(set(gates.synthesis.found) - set(gates.synthesis.acknowledged))
+    yield "cdk-nag AwsSolutions, not acknowledged", "16 findings", str(left), str(left)
+    yield "cdk-nag AwsSolutions, acknowledged", "36 suppressions", str(acknowledged[DEFAULT]), str(max(acknowledged.values()))
+    assert found == acknowledged, "the table counts acknowledgements as findings"
+    allowed = allowing(templates[DEFAULT])
+    yield "statements that allow something, with a wildcard anywhere", "19 of 27", _of([it.is_wide for it in allowed]), ""
+    yield "… in an action", "", _of([it.has_wide_action for it in allowed]), "0"
+    yield "… for every resource", "", _of(["*" in it.resources for it in allowed]), ""
+    if gates.refused is not None:
+        machines = len(list(asl.definitions({DEFAULT: templates[DEFAULT]})))
+        yield "state machines that asl-validator refuses", "", f"{len(gates.refused)} of {machines}", str(len(gates.refused))
+    yield "runtimes that AWS gives up", "nodejs18, nodejs20", str(len(gates.outdated)), str(len(gates.outdated))
+    yield from _edge(templates[DEFAULT])
+    yield "synthesis, warm; ours without a network", "9.5 s (warm)", str(took), ""
+
+
+def _of(are: Sequence[bool]) -> str:
+    return f"{sum(are)} of {len(are)}"
+
+
+def _by_site(failures: Sequence[checkov.Failure]) -> Mapping[str, int]:
+    """Failures of each site in all of its stacks; the stack `pair` counts as one."""
+    found: dict[str, int] = {}
+    for failure in failures:
+        site = nag.site_of(failure.template.removesuffix(".template.json") + "/")
+        found[site] = found.get(site, 0) + 1
+    return {site: n for site, n in found.items() if site in configs.SITES}
+
+
+def _edge(template: Template) -> Iterator[Sequence[str]]:
+    for name in template.ids("AWS::CloudFront::Function"):
+        properties = template.body["Resources"][name]["Properties"]
+        size, file = len(properties["FunctionCode"].encode()), properties["FunctionConfig"]["Comment"]
+        yield f"`{file}`", "", f"{size:,} of {FUNCTION_BYTES:,} bytes", ""
+
+
+def _acknowledged(synthesis: nag.Synthesis) -> Iterator[Sequence[str]]:
+    for rule, reason in sorted(synthesis.reasons.items()):
+        sites = {nag.site_of(path) for path, it in synthesis.acknowledged if it == rule}
+        everywhere = len(sites) == len(synthesis.acknowledged_by_site())
+        yield f"`{rule}`", "all" if everywhere else ", ".join(sorted(sites)), reason
+
+
+def _kind(resources: str) -> str:
+    return "`" + resources.replace("\\.", ".").rstrip(".").replace(".*", "…") + "`"
+
+
+def _roles(template: Template) -> Iterator[str]:
+    """A row for each role or service: folders of the bucket by what it may do there, then everything else."""
+    found, roles = rights(template), template.ids("AWS::IAM::Role")
+    rows = []
+    for who in sorted({right.who for right in found}, key=short):
+        own = [right for right in found if right.who == who and right.resources != ["*"]]
+        folders = [_folders(own, f"s3:{action}Object") for action in ("Get", "Put", "Delete")]
+        lists = "yes" if _on_bucket(own, "s3:ListBucket") else ""
+        others = [_words(it) for it in own if not any(_is_bucket(resource) for resource in it.resources)]
+        name = f"`{short(who)}`, by {trusted(template, who)}" if who in roles else who
+        rows.append((name, *folders, lists, "; ".join(others)))
+    yield from _table(("who", "reads in the bucket", "writes", "deletes", "lists", "and may"), iter(rows))
+    yield ""
+    for actions in sorted({tuple(right.actions) for right in found if right.resources == ["*"]}):
+        holders = sorted({right.who for right in found if tuple(right.actions) == actions}, key=short)
+        yield f"On every resource, since AWS knows no other: {_grouped(actions)} ({len(holders)} of {len(roles)} roles)."
+
+
+def _is_bucket(resource: str) -> bool:
+    return readable(resource).split("/")[0] == "bucket"
+
+
+def _on_bucket(own: Sequence[Right], action: str) -> list[str]:
+    return [readable(it) for right in own if action in right.actions for it in right.resources if _is_bucket(it)]
+
+
+def _folders(own: Sequence[Right], action: str) -> str:
+    return ", ".join(sorted({f"`{it.split('/', 2)[2].removesuffix('/*')}`" for it in _on_bucket(own, action)}))
+
+
+def _words(right: Right) -> str:
+    resources = dict.fromkeys(readable(it) for it in right.resources)
+    return f"{_grouped(right.actions)} on {', '.join(f'`{it}`' for it in resources)}"
+
+
+def _grouped(actions: Sequence[str]) -> str:
+    """`service:One, Two` for actions of a service."""
+    return f"`{actions[0].split(':')[0]}:{', '.join(action.split(':')[1] for action in actions)}`"
+
+
+def written(document: str, part: str) -> str:
+    """The document with `part` between its markers. ValueError when it has none."""
+    head, rest = document.split(BEGIN)
+    _, tail = rest.split(END)
+    return head + BEGIN + part + END + tail
+
+
+def masked(document: str, *, without_checkov: bool) -> str:
+    """What may be compared with another day's run, on a machine that may not have checkov."""
+    lines = CHANGING.sub("…", document).replace(", checkov …", "").splitlines()
+    return "\n".join(line for line in lines if not (without_checkov and line.startswith("| checkov")))
+
+
+def main() -> int:
+    for kind in ("END_OF_LIFE", "DEPRECATED", "UNTESTED"):
+        os.environ[f"JSII_SILENCE_WARNING_{kind}_NODE_VERSION"] = "18,20,22,23,24,25,26"
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        os.environ["TOOLKIT_BUNDLE"] = str(stand_in(folder / "bundle"))
+        gates = run(folder / "cdk.out")
+        part = tables(gates, offline.warm())
+    print(part)
+    DOCUMENT.write_text(written(DOCUMENT.read_text(encoding="utf-8"), part), encoding="utf-8")
+    for line in gates.wrong:
+        print(line, file=sys.stderr)
+    return 1 if gates.wrong else 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
