@@ -32,6 +32,20 @@ FLAGS = (
 STATEFUL = ("AWS::S3::Bucket", "AWS::CloudFront::KeyValueStore", "AWS::CloudFront::Distribution")
 
 
+def test_logical_ids_that_others_hold_on_to_never_change(templates: dict[str, Template]) -> None:
+    """People subscribe to the topic, executions and their history belong to a machine, and a certificate waits for DNS."""
+    plain, certificate = templates["plain"], templates["certificate"]
+    kinds = ("AWS::SNS::Topic", "AWS::StepFunctions::StateMachine")
+    assert {name for kind in kinds for name in plain.ids(kind)} == {
+        "ReleaseMachineC083F0A8",
+        "ReleaseNotificationsTopicE43D2B88",
+        "ReleaseWatchMachine1C1EDD36",
+    }
+    assert certificate.ids("AWS::CertificateManager::Certificate") == ["SiteCertificate74188813"]
+    names = {it["Properties"]["AlarmName"] for it in text(templates["alarms-plain"].body["Resources"]).values()}
+    assert names == {"${DistributionId}-5xx", "${DistributionId}-function-errors"}, "the watch knows them by name"
+
+
 def test_logical_ids_of_what_holds_data_never_change(plain: Template) -> None:
     """Another id is another resource: CloudFormation would make an empty one and let go of the one with the data."""
     assert {name for kind in STATEFUL for name in plain.ids(kind)} == {
