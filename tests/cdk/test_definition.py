@@ -144,13 +144,14 @@ def test_the_machines_end_by_themselves() -> None:
 def test_a_failure_says_so_and_ends_as_one(definition: Definition) -> None:
     states = definition["States"]
     for name, task in tasks(definition).items():
-        wanted = {"Notify": "Done", "Notify failure": "Failed"}.get(name, "Notify failure")
+        wanted = {"Notify": "Done", "Notify failure": "Failed", "Start watch": "Not watched"}.get(name, "Notify failure")
         assert failures(task) == {wanted}, name
     assert reachable(definition, "Notify failure") == {"Notify failure", "Failed"}
     assert states["Notify failure"]["Parameters"]["Payload"]["event"] == "failed"
     assert states["Notify failure"]["Parameters"]["Payload"]["error.$"] == "$.failure"
     assert states["Failed"] == {"Type": "Fail", "ErrorPath": "$.failure.Error", "CausePath": "$.failure.Cause"}
-    assert all(task["Catch"][0]["ResultPath"] == "$.failure" for task in tasks(definition).values() if "Notify" not in _name(task))
+    told = [task for task in tasks(definition).values() if "Notify failure" in failures(task)]
+    assert told and all(task["Catch"][0]["ResultPath"] == "$.failure" for task in told)
 
 
 def test_what_cannot_be_announced_is_a_release_all_the_same() -> None:
@@ -171,7 +172,7 @@ def test_only_live_is_watched_and_nobody_waits_for_it() -> None:
 def test_without_a_watch_the_flip_is_followed_by_the_message() -> None:
     alone = DEFINITIONS.release(large_seconds=5400, watched=False)
     assert alone["States"]["Flip"]["Next"] == "Notify"
-    assert set(RELEASE["States"]) - set(alone["States"]) == {"To be watched", "Start watch"}
+    assert set(RELEASE["States"]) - set(alone["States"]) == {"To be watched", "Start watch", "Not watched"}
     assert "WatchMachine" not in json.dumps(alone)
 
 
@@ -194,14 +195,22 @@ def test_a_watch_stays_within_the_events_of_an_execution(minutes: int) -> None:
     ("definition", "answered", "steps"),
     [
         (RELEASE, FLIPPED, ("To be watched", "Start watch", "Notify")),
+        (RELEASE, FLIPPED | {"unwatched"}, ("Not watched",)),
         (WATCH, LOOKED, ("What now", "Notify")),
     ],
-    ids=["release", "watch"],
+    ids=["release", "unwatched", "watch"],
 )
 def test_a_step_is_told_what_the_one_before_it_answers(definition: Definition, answered: set[str], steps: tuple[str, ...]) -> None:
     for name in steps:
         wanted = set(re.findall(r'"\$\.(\w+)', json.dumps({**definition["States"][name], "Catch": []})))
         assert wanted and wanted <= answered, name
+
+
+def test_a_release_that_nobody_watches_is_announced_as_one() -> None:
+    states = RELEASE["States"]
+    assert failures(states["Start watch"]) == {"Not watched"} and states["Not watched"]["Next"] == "Notify"
+    told = set(re.findall(r'"\$\.(\w+)', json.dumps(states["Notify"]["Parameters"]["Payload"])))
+    assert {name.removesuffix(".$") for name in states["Not watched"]["Parameters"]} == told
 
 
 def test_a_watch_is_started_with_what_it_asks_for() -> None:
@@ -215,7 +224,3 @@ def test_steps_are_told_names_and_nothing_else() -> None:
     assert RELEASE["States"]["Begin"]["Parameters"] == given
     for name in ("Verify", "Flip"):
         assert RELEASE["States"][name]["Parameters"]["Payload"] == {"run.$": "$.run"}, name
-
-
-def _name(task: dict[str, Any]) -> str:
-    return str(task["Parameters"].get("FunctionName", ""))

@@ -54,7 +54,7 @@ def plays() -> list[Play]:
         # Its verify asks for 90 s before it gives up.
         *(one for one in mutated() if one.mutation == "function without the store"),
         Play(DEFAULT, some("first", "second", "back", "preview", "canaries", "at_once")),
-        Play(DEFAULT, some("conflict", "lost_reply", "older", "missing", "large", "watch", "prune", "bucket")),
+        Play(DEFAULT, some("conflict", "lost_reply", "older", "missing", "large", "watch", "unwatched", "prune", "bucket")),
         Play(OWN, some("first", "second", "preview", "bucket")),
         *(one for one in mutated() if one.mutation != "function without the store"),
     ]

@@ -9,11 +9,12 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+from tests.rehearsal.aws import EXECUTOR
 from tests.rehearsal.content import files, page, script
 from tests.rehearsal.edge import CLOUDFRONT
 from tests.rehearsal.iam import Call, Caller
 from tests.rehearsal.stage import WHO, Seen, Stage, earlier
-from tests.rehearsal.wire import TLS
+from tests.rehearsal.wire import TLS, Answered
 from toolkit.engine import canary, channels, layout, release, rollback
 from toolkit.engine.release import history
 
@@ -315,6 +316,18 @@ def watch(stage: Stage) -> None:
     serves(stage, later)
     stage.alarm("OK")
     check(after["release"] == done["release"] + 2, f"release {after['release']}")
+
+
+@scenario("a release whose watch cannot be started is live all the same, and the message about it says so")
+def unwatched(stage: Stage) -> None:
+    headers = {"x-amzn-ErrorType": "StateMachineDoesNotExist", "x-amzn-RequestId": "1"}
+    refused = Answered(400, headers, b'{"__type": "StateMachineDoesNotExist", "message": "it is gone"}')
+    stage.aws.before = lambda sent: refused if (sent.access_key, sent.operation) == (EXECUTOR, "StartExecution") else None
+    version, done = go_live(stage)
+    stage.calm()
+    check(bool(done["failures"]), "the watch was started")
+    serves(stage, version)
+    check("Nobody watches it" in stage.notes()[-1] and "failed" not in stage.notes()[-1], "the message", stage.notes()[-1])
 
 
 @scenario("prune meets a deploy and gives way; what it takes is past its grace period, and nobody's")

@@ -90,12 +90,19 @@ class Definitions:
         return self._task("codebuild:startBuild.sync", parameters, seconds, _CODEBUILD, to="Verify", ResultPath=None)
 
     def _start_watch(self) -> dict[str, State]:
-        """Previews are not watched: the alarms are about what visitors get. Nobody waits for the end of it."""
+        """Previews are not watched: the alarms are about what visitors get. Nobody waits for the end of it.
+
+        A release whose watch does not start is one all the same: visitors have it. The message about it says that nobody watches.
+        """
         live = [{"Variable": "$.outcome", "StringEquals": "released"}, {"Variable": "$.channel", "StringEquals": "live"}]
         parameters = {"StateMachineArn": "${WatchMachine}", "Name.$": _RUN, "Input": _WATCHED}
+        missing = {"failed": "Not watched", "failure_path": "$.unwatched", "ResultPath": None}
+        said = "States.Format('Nobody watches it: {}. {}', $.unwatched.Error, $.message)"
+        kept = {name: f"$.{name.removesuffix('.$')}" for name in (*_RELEASE, "outcome.$", "previous.$")}
         return {
             "To be watched": _choice({"And": live, "Next": "Start watch"}, "Notify"),
-            "Start watch": self._task("states:startExecution", parameters, _SPARE_SECONDS, _STATES, to="Notify", ResultPath=None),
+            "Start watch": self._task("states:startExecution", parameters, _SPARE_SECONDS, _STATES, to="Notify", **missing),
+            "Not watched": {"Type": "Pass", "Parameters": {**kept, "message.$": said}, "Next": "Notify"},
         }
 
     def _ends(self, more: Mapping[str, Any], failed: Mapping[str, Any]) -> dict[str, State]:
