@@ -42,6 +42,7 @@ VERBS = {
     "serve": "run the local server in the foreground, or stop it",
     "doctor": "say what is wrong with the target, and how to mend it",
     "verify": "try on the account what only it can prove",
+    "permissions": "print the smallest policies for each step",
     "destroy": "remove a site and all that belongs to it",
     "demo": "see it work: push, switch and roll back an example",
 }

@@ -35,7 +35,7 @@ REMOTE = "aws"
 @dataclass(frozen=True)
 class Ways:
     """How the world outside is reached; a test brings its own. `connect` makes a boto3 session of a region and a profile, `lookup`
-    asks DNS (`aws.dns`), `fetch` a site (`aws.web`), `synthesise` makes templates (`synth`), `sleep` waits between two questions."""
+    asks DNS (`aws.dns`), `fetch` a site (`aws.web`); `synthesise` makes templates (`synth`), `sleep` waits between questions."""
 
     connect: Callable[[str, str], Any] | None = None
     lookup: Callable[[str, str], tuple[str, ...]] | None = None

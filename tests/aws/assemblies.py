@@ -51,13 +51,14 @@ def write(folder: Path, found: Mapping[str, Mapping[str, Any]], files: Mapping[s
         (folder / f"{name}.assets.json").write_text(json.dumps({"files": assets}))
         artifacts[f"{name}.assets"] = {"type": "cdk:asset-manifest", "properties": {"file": f"{name}.assets.json"}}
         role = f"arn:${{AWS::Partition}}:iam::${{AWS::AccountId}}:role/cdk-{BOOTSTRAP}"
+        place = f"${{AWS::AccountId}}-{'us-east-1' if name in _REGIONS else '${AWS::Region}'}"
         artifacts[name] = {
             "type": "aws:cloudformation:stack",
             "environment": f"aws://unknown-account/{region}",
             "properties": {
                 "templateFile": f"{name}.template.json",
-                "assumeRoleArn": f"{role}-deploy-role",
-                "cloudFormationExecutionRoleArn": f"{role}-exec-role",
+                "assumeRoleArn": f"{role}-deploy-role-{place}",
+                "cloudFormationExecutionRoleArn": f"{role}-exec-role-{place}",
                 "stackTemplateAssetObjectUrl": f"s3://{bucket}/{key}",
                 "requiresBootstrapStackVersion": 6,
                 "bootstrapStackVersionSsmParameter": f"/cdk-bootstrap/{BOOTSTRAP}/version",
@@ -70,5 +71,6 @@ def write(folder: Path, found: Mapping[str, Mapping[str, Any]], files: Mapping[s
 
 def _destination(bucket: str, key: str, region: str) -> dict[str, str]:
     role = f"arn:${{AWS::Partition}}:iam::${{AWS::AccountId}}:role/cdk-{BOOTSTRAP}-file-publishing-role"
+    role += f"-${{AWS::AccountId}}-{region if region.startswith('us-') else '${AWS::Region}'}"
     where = {} if region == "unknown-region" else {"region": region}
     return {"bucketName": bucket, "objectKey": key, "assumeRoleArn": role, **where}

@@ -176,7 +176,7 @@ def test_ctrl_c_says_what_goes_on(cli: Cli, account: FakeAccount) -> None:
 def test_the_bootstrap_s_roles_are_used_where_they_may_be(cli: Cli, account: FakeAccount) -> None:
     assert cli("up").code == 0
     made = [it for it in account.cloudformation().requests if it.get("Action") == "CreateChangeSet"]
-    assert made[0]["RoleARN"] == "arn:aws:iam::123456789012:role/cdk-hnb659fds-exec-role"
+    assert made[0]["RoleARN"] == "arn:aws:iam::123456789012:role/cdk-hnb659fds-exec-role-123456789012-eu-west-1"
 
 
 def test_else_one_s_own_credentials_are(cli: Cli, account: FakeAccount) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
-from toolkit.aws import doctor_account, doctor_domains, outputs, verify, verify_answers, verify_stores
+from toolkit.aws import doctor_account, doctor_domains, outputs, permissions, verify, verify_answers, verify_stores
 from toolkit.aws.dns import Lookup, lookup
 from toolkit.aws.doctor import Examination, Patient, examine
 from toolkit.aws.doctor_tools import Tools
@@ -13,7 +13,7 @@ from toolkit.aws.objects import S3Objects
 from toolkit.aws.routes import KeyValueRoutes
 from toolkit.aws.session import STEADY, asking, check, session
 from toolkit.aws.web import Fetch, fetch
-from toolkit.engine.advice import Check, Finding, SiteFacts
+from toolkit.engine.advice import Check, Finding, Policy, SiteFacts
 from toolkit.engine.stacks import SITE, stack_name
 from toolkit.errors import UserError
 
@@ -21,7 +21,7 @@ Connect = Callable[[str, str], Any]
 
 
 class AwsAdvisor:
-    """`facts` is what site.toml says; `connect`, `lookup` and `fetch` reach AWS, DNS and the site, `tools` looks at this machine."""
+    """`facts` is what site.toml says; `connect`, `lookup`, `fetch` reach AWS, DNS and the site; `tools` looks at this machine."""
 
     def __init__(
         self, facts: SiteFacts, tools: Tools, *, connect: Connect = session, lookup: Lookup = lookup, fetch: Fetch = fetch
@@ -76,3 +76,6 @@ class AwsAdvisor:
             session=made,
         )
         return verify.verify(hosting, (*verify_stores.TRIALS, *verify_answers.TRIALS), seconds=seconds)
+
+    def permissions(self, step: str, *, boundary: str = "", account: str = "*") -> Sequence[Policy]:
+        return permissions.policies(step, self._facts, account, boundary)

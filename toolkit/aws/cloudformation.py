@@ -84,19 +84,19 @@ class StackOperations:
         )
         changes = self._changes(made["Id"])
         if changes is None:
-            self._ask("delete_change_set", ChangeSetName=made["Id"])
+            self._ask("delete_change_set", StackName=self.name, ChangeSetName=made["Id"])
             return StackPlan(self.name, self.region, is_new, ())
         return StackPlan(self.name, self.region, is_new, changes, made["Id"])
 
     def drop(self, plan: StackPlan) -> None:
         """Delete a plan's change set."""
         if plan.id:
-            self._ask("delete_change_set", ChangeSetName=plan.id)
+            self._ask("delete_change_set", StackName=self.name, ChangeSetName=plan.id)
 
     def _changes(self, id: str) -> tuple[Change, ...] | None:
         """The changes of a change set, None when it has none."""
         while True:
-            found = self._ask("describe_change_set", ChangeSetName=id)
+            found = self._ask("describe_change_set", StackName=self.name, ChangeSetName=id)
             if found["Status"] == "FAILED":
                 if _NOTHING.search(found.get("StatusReason", "")):
                     return None
@@ -106,14 +106,14 @@ class StackOperations:
             self._sleep(_SECONDS)
         changes = [it["ResourceChange"] for it in found.get("Changes", ())]
         while found.get("NextToken"):
-            found = self._ask("describe_change_set", ChangeSetName=id, NextToken=found["NextToken"])
+            found = self._ask("describe_change_set", StackName=self.name, ChangeSetName=id, NextToken=found["NextToken"])
             changes += [it["ResourceChange"] for it in found.get("Changes", ())]
         return tuple(_change(it) for it in changes)
 
     def apply(self, plan: StackPlan, about: About = lambda event: "") -> Iterator[Step]:
         """Execute a plan. UserError with the resource and the reason when it fails."""
         seen = "" if plan.is_new else self._last_event()
-        self._ask("execute_change_set", ChangeSetName=plan.id)
+        self._ask("execute_change_set", StackName=self.name, ChangeSetName=plan.id)
         yield from self.follow(len(plan.changes), seen, about)
 
     def delete(self, role: str = "") -> Iterator[Step]:

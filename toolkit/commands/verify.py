@@ -26,7 +26,7 @@ _SHOWN = {OK: ("holds", "green"), PROBLEM: ("differs", "red"), UNKNOWN: ("not tr
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
-        "--seconds", type=float, default=60.0, help="how long to watch writes of the route store spread (default: 60; 0: not at all)"
+        "--seconds", type=float, default=60.0, help="how long to watch writes of the store spread (default: 60; 0: not at all)"
     )
     common.add_site(parser)
 

@@ -160,8 +160,8 @@ class Advisor(Protocol):
     def verify(self, *, seconds: float) -> Iterator[Check]:
         """Try on the running target what only it can prove, and clean up. `seconds`: how long writes of the store are watched."""
 
-    def permissions(self, step: str, *, boundary: str) -> Sequence[Policy]:
-        """The smallest policies for a step; `boundary` names a managed policy that roles must carry."""
+    def permissions(self, step: str, *, boundary: str = "", account: str = "*") -> Sequence[Policy]:
+        """The smallest policies for a step; `boundary` names a managed policy that roles must carry, `account` is its number."""
 
     def cost(self, traffic: Traffic) -> Bill:
         """What that traffic would cost."""

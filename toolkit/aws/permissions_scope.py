@@ -1,0 +1,77 @@
+"""Where policies apply: the ARNs of what a site's stacks and the CDK's bootstrap make, as narrow as names let them be."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from toolkit.aws.bootstrap import PARAMETER
+from toolkit.engine.stacks import SITE, stack_name
+
+EDGE_REGION = "us-east-1"
+# Of the bootstrap, unless somebody chose another ("Bootstrapping", CDK developer guide).
+QUALIFIER = "hnb659fds"
+# CloudFormation begins a name with this many characters of the stack's.
+_NAME = 24
+
+
+@dataclass(frozen=True)
+class Scope:
+    """Where: account and region ("*" while nobody said them), the site ("" for any), its own zone and the boundary of roles."""
+
+    account: str
+    region: str
+    site: str = ""
+    stack: str = ""
+    zone: str = ""
+    hosts: bool = False
+    boundary: str = ""
+    access_logs: bool = True
+
+    @property
+    def regions(self) -> tuple[str, ...]:
+        return tuple(dict.fromkeys((self.region, EDGE_REGION))) if self.region != "*" else ("*",)
+
+    @property
+    def logical(self) -> str:
+        """What the logical ids of the release's resources begin with, which some services make names of; "" when nobody knows."""
+        return "" if self.stack else "Release"
+
+    def name(self, is_lower: bool = False) -> str:
+        """What the names of things that the site's stack makes begin with, with `*`."""
+        whole = self.stack or (stack_name(SITE, self.site) if self.site else "")
+        text = f"{whole[:_NAME]}*" if whole else "toolkit-site-*"
+        return text.lower() if is_lower else text
+
+    @property
+    def keys(self) -> str:
+        """Of the site's objects, with `*`."""
+        return f"{self.site or '*'}/*"
+
+    def stacks(self) -> list[str]:
+        """The ARNs of the site's stacks; its site stack is in the region, the others are in us-east-1."""
+        if self.stack:
+            return [self.arn("cloudformation", f"stack/{self.stack}/*")]
+        ending = f"{self.site or '*'}/*"
+        return [
+            self.arn("cloudformation", f"stack/toolkit-site-{ending}"),
+            self.arn("cloudformation", f"stack/toolkit-certificate-{ending}", EDGE_REGION),
+            self.arn("cloudformation", f"stack/toolkit-alarms-{ending}", EDGE_REGION),
+        ]
+
+    def arn(self, service: str, resource: str, region: str | None = None) -> str:
+        """`region` "" for services that know none, None for the site's own."""
+        return f"arn:aws:{service}:{self.region if region is None else region}:{self.account}:{resource}"
+
+    def bucket(self, name: str) -> str:
+        return f"arn:aws:s3:::{name}"
+
+    def staging(self) -> list[str]:
+        """The buckets that the bootstrap made."""
+        return [self.bucket(f"cdk-{QUALIFIER}-assets-{self.account}-{region}") for region in self.regions]
+
+    def bootstrap_version(self) -> list[str]:
+        return [self.arn("ssm", f"parameter{PARAMETER}", region) for region in self.regions]
+
+    def log_groups(self) -> list[str]:
+        """Of functions, and of state machines, whose groups' names AWS prescribes the beginning of."""
+        return [self.arn("logs", f"log-group:{name}") for name in (self.name(), "/aws/vendedlogs/states/*")]
