@@ -23,11 +23,14 @@ function find(shard, digest) {
   return at < 0 || at >= count * 7 ? '' : shard.slice(start, start + 23);
 }
 
-// The origin path of a blob. Throws when this is no name of one: routing data may be damaged, and still leads nowhere else.
-function blob(site, key) {
+// Asks the origin for a blob, and for nothing of what the visitor asked: a query would split the cache, and S3 would read it.
+// Throws when this is no name of one: routing data may be damaged, and still leads nowhere else.
+function blob(ask, site, key) {
   const name = site + key;
   if (key.length !== 22 || !site || name.search(/[^\w-]/) >= 0) throw 503;
-  return '/' + site + '/blobs/' + key;
+  ask.uri = '/' + site + '/blobs/' + key;
+  ask.querystring = {};
+  return ask;
 }
 
 // A page of a host without gate, canary and preview ends here. It is flat, with one `try`, since that is what instructions are spent on.
@@ -44,10 +47,7 @@ async function handler(event) {
       const digest = hash('md5', nonce + decodeURIComponent(ask.uri));
       const shard = await kvs.get('t:' + nonce + ':' + (parseInt(digest.slice(0, 8), 16) % value.slice(12, 17)));
       record = find(shard, digest);
-      if (record && record[0] === 'F') {
-        ask.uri = blob(value.slice(20, 20 + +value.slice(17, 19)), record.slice(1));
-        return ask;
-      }
+      if (record && record[0] === 'F') return blob(ask, value.slice(20, 20 + +value.slice(17, 19)), record.slice(1));
     }
   } catch (e) {
     // What is not there, or not as it should be, is looked at below.
@@ -147,12 +147,11 @@ function extended(reply, json) {
 }
 
 function origin(at, key, isError) {
-  at.ask.uri = blob(at.pointer[1], key);
   if (isError) {
     // A missing page stays a 404 whatever validators or ranges the visitor sends along (RFC 9110, sections 13.2.1 and 14.2).
     ['if-none-match', 'if-modified-since', 'if-range', 'range'].forEach((name) => delete at.ask.headers[name]);
   }
-  return at.ask;
+  return blob(at.ask, at.pointer[1], key);
 }
 
 // The same page under its one canonical name: `rule` is status (3 digits), how many characters to cut (2 digits), '/' or '-'.

@@ -52,7 +52,8 @@ def test_how_visitors_reach_it(plain: Template) -> None:
     behavior = config["DefaultCacheBehavior"]
     assert (config["Enabled"], config["HttpVersion"], config["IPV6Enabled"]) == (True, "http2and3", True)
     assert (behavior["ViewerProtocolPolicy"], behavior["Compress"]) == ("redirect-to-https", True)
-    assert behavior["AllowedMethods"] == behavior["CachedMethods"] == ["GET", "HEAD"]
+    assert behavior["CachedMethods"] == ["GET", "HEAD"]
+    assert sorted(behavior["AllowedMethods"]) == ["DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT"]
     assert config["Comment"] == "toolkit: plain"
 
 
@@ -103,28 +104,31 @@ def test_the_only_origin_is_the_private_bucket(plain: Template) -> None:
     assert (kind, behavior, protocol) == ("s3", "always", "sigv4")
 
 
-def test_the_path_alone_is_the_cache_key(plain: Template) -> None:
+def test_the_cache_key_is_path_and_query_and_nothing_is_kept_that_does_not_say_so(plain: Template) -> None:
     policy = plain.properties("AWS::CloudFront::CachePolicy")["CachePolicyConfig"]
-    assert (policy["MinTTL"], policy["DefaultTTL"], policy["MaxTTL"]) == (0, 86_400, 31_536_000)
+    assert (policy["MinTTL"], policy["DefaultTTL"], policy["MaxTTL"]) == (0, 0, 31_536_000)
     assert policy["ParametersInCacheKeyAndForwardedToOrigin"] == {
         "CookiesConfig": {"CookieBehavior": "none"},
         "EnableAcceptEncodingBrotli": True,
         "EnableAcceptEncodingGzip": True,
         "HeadersConfig": {"HeaderBehavior": "none"},
-        "QueryStringsConfig": {"QueryStringBehavior": "none"},
+        "QueryStringsConfig": {"QueryStringBehavior": "all"},
     }
     (used,) = plain.ids("AWS::CloudFront::CachePolicy")
     assert distribution(plain)["DefaultCacheBehavior"]["CachePolicyId"] == f"${{{used}}}"
 
 
-def test_the_functions_learn_country_and_scheme_and_the_origin_nothing_of_the_visitor(plain: Template) -> None:
+def test_the_functions_learn_country_and_scheme_and_origins_nothing_that_changes_what_s3_answers(plain: Template) -> None:
     policy = plain.properties("AWS::CloudFront::OriginRequestPolicy")["OriginRequestPolicyConfig"]
     assert policy["HeadersConfig"] == {
         "HeaderBehavior": "whitelist",
-        "Headers": ["CloudFront-Viewer-Country", "CloudFront-Forwarded-Proto"],
+        "Headers": [
+            *("CloudFront-Viewer-Country", "CloudFront-Forwarded-Proto"),
+            *("Accept", "Accept-Language", "Content-Type", "Origin", "Referer", "User-Agent"),
+        ],
     }
-    assert policy["CookiesConfig"] == {"CookieBehavior": "none"}
-    assert policy["QueryStringsConfig"] == {"QueryStringBehavior": "none"}
+    assert policy["CookiesConfig"] == {"CookieBehavior": "all"}
+    assert policy["QueryStringsConfig"] == {"QueryStringBehavior": "all"}
     (used,) = plain.ids("AWS::CloudFront::OriginRequestPolicy")
     assert distribution(plain)["DefaultCacheBehavior"]["OriginRequestPolicyId"] == f"${{{used}}}"
 

@@ -126,3 +126,10 @@ def test_a_respelling_with_a_text_of_its_own_answers_where_a_condition_comes_fir
     asked = [ask("/index.html"), ask("/index.html", cloudfront_viewer_country="DE")]
     assert [(answer["statusCode"], location(answer)) for answer in answers(site, *asked)] == [(308, "//"), (302, "/de/index.html")]
     assert decide(site).answers["/index.html"].record[0] == "R"
+
+
+def test_a_blob_is_asked_for_without_the_query_and_another_origin_with_it() -> None:
+    site = with_files(["/index.html", "/404.html"], "/api/* https://api.example.net/v1/:splat 200\n")
+    page, missing, elsewhere = answers(site, ask("/", "versionId=1"), ask("/nothing", "a=1"), ask("/api/x", "a=1"))
+    assert (page["querystring"], missing["querystring"]) == ({}, {})
+    assert elsewhere["querystring"] == {"a": {"value": "1"}}

@@ -23,6 +23,8 @@ PREVIEW_PATHS = "/_preview/*"
 # (docs.aws.amazon.com/AmazonCloudFront/latest/DeveloperGuide/adding-cloudfront-headers.html), and in the cache policy each country
 # would have a cache of its own. So the origin is told too; S3 makes nothing of it. (F19)
 HEADERS_FOR_FUNCTIONS = ("CloudFront-Viewer-Country", "CloudFront-Forwarded-Proto")
+# Ten are the most that a policy may name.
+HEADERS_FOR_ORIGINS = ("Accept", "Accept-Language", "Content-Type", "Origin", "Referer", "User-Agent")
 
 
 class EdgeRouting(Construct):
@@ -58,10 +60,10 @@ class EdgeRouting(Construct):
 
 
 class SiteDelivery(Construct):
-    """One distribution: HTTP/2 and 3, IPv6, compression, HTTPS, GET and HEAD; the functions decide everything else.
+    """One distribution: HTTP/2 and 3, IPv6, compression, HTTPS; the functions decide everything else.
 
     No default root object and no custom error pages: they would answer instead of the functions.
-    The edge keeps a blob as long as its `s-maxage` says; the policy's default is for objects that say nothing.
+    The edge keeps a blob as long as its `s-maxage` says.
     """
 
     def __init__(
@@ -108,7 +110,8 @@ class SiteDelivery(Construct):
         return cloudfront.BehaviorOptions(
             origin=origin,
             compress=True,
-            allowed_methods=cloudfront.AllowedMethods.ALLOW_GET_HEAD,
+            # For addresses that a rule leads elsewhere; of the site's own the function answers all but GET and HEAD itself.
+            allowed_methods=cloudfront.AllowedMethods.ALLOW_ALL,
             cached_methods=cloudfront.CachedMethods.CACHE_GET_HEAD,
             viewer_protocol_policy=cloudfront.ViewerProtocolPolicy.REDIRECT_TO_HTTPS,
             cache_policy=self._cache_policy(),
@@ -129,16 +132,22 @@ class SiteDelivery(Construct):
         return {PREVIEW_PATHS: behavior}
 
     def _cache_policy(self) -> cloudfront.CachePolicy:
-        """A blob's path says everything: neither query nor cookies nor headers may split its cache entry, or reach S3."""
+        """By path and query. Of a blob the path says everything: for it the request function takes the query away first, so that it
+        neither splits the cache nor reaches S3, where a signed request may choose its answer's content type
+        (docs.aws.amazon.com/AmazonS3/latest/API/API_GetObject.html, "Overriding response header values").
+
+        What says nothing of its lifetime is kept for no time: every blob says it, and what an address elsewhere answers to one
+        visitor must not be kept for others.
+        """
         return cloudfront.CachePolicy(
             self,
             "Cache",
             cache_policy_name=_name(self, "cache"),
-            comment="by path alone",
+            comment="by path, and by query where a rule leads elsewhere",
             min_ttl=Duration.seconds(0),
-            default_ttl=Duration.days(1),
+            default_ttl=Duration.seconds(0),
             max_ttl=Duration.days(365),
-            query_string_behavior=cloudfront.CacheQueryStringBehavior.none(),
+            query_string_behavior=cloudfront.CacheQueryStringBehavior.all(),
             cookie_behavior=cloudfront.CacheCookieBehavior.none(),
             header_behavior=cloudfront.CacheHeaderBehavior.none(),
             enable_accept_encoding_gzip=True,
@@ -146,16 +155,16 @@ class SiteDelivery(Construct):
         )
 
     def _origin_request_policy(self) -> cloudfront.OriginRequestPolicy:
-        """A query must not reach S3: a signed request may choose its answer's content type there, and the edge would keep that for
-        everybody (docs.aws.amazon.com/AmazonS3/latest/API/API_GetObject.html, "Overriding response header values")."""
+        """What an origin hears beside path and query. S3 makes nothing of it; headers whose names begin with x-amz- would change
+        its answers, so they are named one by one. Authorization cannot be (F26)."""
         return cloudfront.OriginRequestPolicy(
             self,
             "Ask",
             origin_request_policy_name=_name(self, "ask"),
-            comment="nothing of the visitor's but what the functions need",
-            query_string_behavior=cloudfront.OriginRequestQueryStringBehavior.none(),
-            cookie_behavior=cloudfront.OriginRequestCookieBehavior.none(),
-            header_behavior=cloudfront.OriginRequestHeaderBehavior.allow_list(*HEADERS_FOR_FUNCTIONS),
+            comment="what the functions need, and what other origins are told",
+            query_string_behavior=cloudfront.OriginRequestQueryStringBehavior.all(),
+            cookie_behavior=cloudfront.OriginRequestCookieBehavior.all(),
+            header_behavior=cloudfront.OriginRequestHeaderBehavior.allow_list(*HEADERS_FOR_FUNCTIONS, *HEADERS_FOR_ORIGINS),
         )
 
 
