@@ -43,6 +43,7 @@ VERBS = {
     "doctor": "say what is wrong with the target, and how to mend it",
     "verify": "try on the account what only it can prove",
     "permissions": "print the smallest policies for each step",
+    "cost": "say what a site would cost, and how that comes about",
     "destroy": "remove a site and all that belongs to it",
     "demo": "see it work: push, switch and roll back an example",
 }

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
-from toolkit.aws import doctor_account, doctor_domains, outputs, permissions, verify, verify_answers, verify_stores
+from toolkit.aws import cost, doctor_account, doctor_domains, outputs, permissions, verify, verify_answers, verify_stores
 from toolkit.aws.dns import Lookup, lookup
 from toolkit.aws.doctor import Examination, Patient, examine
 from toolkit.aws.doctor_tools import Tools
@@ -13,7 +13,7 @@ from toolkit.aws.objects import S3Objects
 from toolkit.aws.routes import KeyValueRoutes
 from toolkit.aws.session import STEADY, asking, check, session
 from toolkit.aws.web import Fetch, fetch
-from toolkit.engine.advice import Check, Finding, Policy, SiteFacts
+from toolkit.engine.advice import Bill, Check, Finding, Policy, SiteFacts, Traffic
 from toolkit.engine.stacks import SITE, stack_name
 from toolkit.errors import UserError
 
@@ -79,3 +79,6 @@ class AwsAdvisor:
 
     def permissions(self, step: str, *, boundary: str = "", account: str = "*") -> Sequence[Policy]:
         return permissions.policies(step, self._facts, account, boundary)
+
+    def cost(self, traffic: Traffic) -> Bill:
+        return cost.bill(self._facts, traffic)

@@ -104,7 +104,7 @@ class Traffic:
     files: int = 500
     site_mb: float = 50.0
     changed: float = 0.05
-    routes: int = 600
+    routes: int = 1_500
 
 
 @dataclass(frozen=True)

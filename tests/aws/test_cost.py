@@ -1,0 +1,149 @@
+"""What `toolkit cost` says: checked against sums made by hand, and against what the engine really asks of the stores."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.aws.conftest import Cli
+from tests.aws.support import routes_on
+from tests.contracts.kvs import FakeKeyValueStore
+from toolkit.aws import cost
+from toolkit.engine import expiry, prune, release
+from toolkit.engine.advice import Bill, CostLine, SiteFacts, Traffic
+from toolkit.engine.model import Settings, Source
+from toolkit.engine.publish import plan, publish
+from toolkit.local.objects import FolderObjects
+
+FACTS = SiteFacts(site="blog")
+
+
+def line(bill: Bill, what: str) -> CostLine:
+    return next(one for one in bill.lines if one.what == what)
+
+
+def test_a_million_visits_by_hand() -> None:
+    bill = cost.bill(FACTS, Traffic(visits=1_000_000, pages_per_visit=3, requests_per_page=12, page_kb=500))
+    # 3,000,000 pages of 0.0005 GB are 1,500 GB, of which 1,024 are free.
+    assert line(bill, "data to visitors").dollars == pytest.approx(476 * 0.085)
+    # 36 million requests, of which 10 are free.
+    assert line(bill, "requests").dollars == pytest.approx(26_000_000 / 10_000 * 0.012)
+    assert line(bill, "edge functions").dollars == pytest.approx(70 * 0.10)
+    assert line(bill, "route store, read at the edge").dollars == pytest.approx(70 * 0.03)
+    assert line(bill, "bucket, read by the edge").dollars == pytest.approx(1_800 * 0.0004)
+
+
+def test_large_amounts_go_by_tiers() -> None:
+    bill = cost.bill(FACTS, Traffic(visits=10_000_000, pages_per_visit=4, page_kb=500))
+    # 20,000 GB less 1,024: 10,240 at 0.085, 8,736 at 0.080.
+    assert line(bill, "data to visitors").dollars == pytest.approx(10_240 * 0.085 + 8_736 * 0.080)
+    assert line(bill, "data to visitors").full == pytest.approx(10_240 * 0.085 + 9_760 * 0.080)
+
+
+def test_a_deploy_by_hand() -> None:
+    bill = cost.bill(FACTS, Traffic(files=500, routes=1_500, changed=0.05))
+    found = {one.what: one for one in bill.deploy}
+    assert found["upload"].dollars == pytest.approx(34 * 0.005 / 1000)
+    # 77 shards take 2 updates, 2 more make the rest; each asks for the tag first, and 10 calls read.
+    assert found["route store, written"].dollars == pytest.approx(18 / 1000)
+    assert found["watch, route store"].dollars == pytest.approx(30 / 1000)
+    assert found["watch, steps"].dollars == pytest.approx(92 * 0.025 / 1000)
+    assert bill.per_deploy == pytest.approx(sum(one.dollars for one in bill.deploy))
+    assert not [one for one in cost.bill(SiteFacts(watch_minutes=0), Traffic()).deploy if "watch" in one.what]
+
+
+def test_what_is_free_is_free_once() -> None:
+    bill = cost.bill(FACTS, Traffic(deploys=1_000))
+    functions = [one for one in bill.lines if one.unit == "state transitions"]
+    assert [one.free for one in functions] == [4_000] and functions[0].dollars == pytest.approx(88_000 * 0.025 / 1000)
+    gb_seconds = [one for one in bill.lines if one.unit == "GB-seconds"]
+    assert sum(one.free for one in gb_seconds) == pytest.approx(min(400_000, sum(one.amount for one in gb_seconds)))
+    calls = cost.bill(FACTS, Traffic(deploys=100_000))
+    assert sum(one.free for one in calls.lines if one.unit == "GB-seconds") == pytest.approx(400_000)
+
+
+def test_the_month_is_the_sum_of_its_lines_and_holds_its_deploys() -> None:
+    with_deploys, without = (cost.bill(FACTS, Traffic(deploys=count)) for count in (30, 0))
+    assert with_deploys.month == pytest.approx(sum(one.dollars for one in with_deploys.lines))
+    assert with_deploys.month_without_free - without.month_without_free == pytest.approx(30 * with_deploys.per_deploy)
+
+
+def test_what_a_site_has_of_its_own_is_counted() -> None:
+    plain = cost.bill(FACTS, Traffic()).month
+    zone = cost.bill(SiteFacts(site="blog", hosted_zone_id="Z1"), Traffic()).month
+    firewall = cost.bill(SiteFacts(site="blog", web_acl_arn="arn"), Traffic()).month
+    no_logs = cost.bill(SiteFacts(site="blog", access_logs=False), Traffic()).month
+    assert zone - plain == pytest.approx(0.50) and firewall - plain == pytest.approx(5 + 0.36 * 0.60)
+    assert plain - no_logs == pytest.approx(360_000 * 120 / 1e9 * 3 * 0.023)
+
+
+def test_every_price_names_its_page_and_the_list_its_day() -> None:
+    data, prices = cost.prices()
+    assert len(data["dated"].split("-")) == 3 and data["region"]
+    for name, price in prices.items():
+        assert price.page.endswith("pricing") and price.unit and price.usd > 0 and price.per >= 1, name
+        if price.tiers:
+            assert price.tiers[-1][0] is None and price.tiers[0][1] == price.usd
+    pages = {(price.unit, price.page) for price in prices.values()}
+    assert len(pages) == len(prices), "free amounts are told apart by unit and page"
+
+
+class Counting:
+    """An object store that counts what is asked of it."""
+
+    def __init__(self, store: Any) -> None:
+        self._store, self.calls = store, Counter[str]()
+
+    def __getattr__(self, name: str) -> Any:
+        self.calls[name] += 1
+        return getattr(self._store, name)
+
+
+@pytest.mark.parametrize("files", [20, 500])
+def test_the_amounts_are_what_the_engine_sends(tmp_path: Path, files: int) -> None:
+    store = FakeKeyValueStore()
+    objects, routes = Counting(FolderObjects(tmp_path / "objects")), routes_on(store)
+    site = tmp_path / "site"
+    site.mkdir()
+    (site / "index.html").write_text("home")
+
+    def deploy(changed: int, moment: float) -> int:
+        for number in range(changed):
+            (site / f"page{number}.html").write_text(f"{number} {moment}")
+        store.calls.clear()
+        objects.calls.clear()
+        planned = plan(objects, routes, site="blog", folder=site, source=Source("folder", moment), settings=Settings())  # type: ignore[arg-type]
+        manifest = publish(objects, routes, planned, workers=4)  # type: ignore[arg-type]
+        wanted = release.Request("blog", "live", manifest.version, ("d1.cloudfront.net",), moment, "tester", "deploy")
+        release.release(objects, routes, wanted)  # type: ignore[arg-type]
+        return planned.table().routes
+
+    first = deploy(files - 1, 1.0)
+    second = deploy(max(1, files // 20), 2.0)
+    assert first == second
+    found = {one.what: one for one in cost.bill(FACTS, Traffic(files=files, routes=second, changed=0.05)).deploy}
+    assert found["route store, written"].amount == pytest.approx(len(store.calls), abs=2)
+    assert found["upload"].amount == pytest.approx(objects.calls["put"] + objects.calls["list"], abs=3)
+    assert found["what is there already"].amount == pytest.approx(objects.calls["head"] + objects.calls["get"], abs=3)
+    keys = sum(key[:2] == "t:" for key in store.pairs) / 2
+    assert cost.shards(second) == pytest.approx(keys, rel=0.1, abs=1)
+
+    store.calls.clear()
+    expiry.expire(objects, routes, "blog", days=30, who="tester")  # type: ignore[arg-type]
+    prune.prune(objects, routes, "blog", keep=10)  # type: ignore[arg-type]
+    assert cost.upkeep_calls(second, versions=2) == pytest.approx(len(store.calls), rel=0.3, abs=2)
+
+
+def test_the_command_shows_figures_and_assumptions(cli: Cli) -> None:
+    shown = cli("cost", "--visits", "20000").out
+    assert "20,000 visits a month" in shown and "Amazon CloudFront pricing" in shown and " a deploy" in shown
+    data = cli("cost", "--deploys", "0", "--json").data
+    assert math.isclose(data["dollars"]["month"], sum(one["dollars"] for one in data["lines"]), abs_tol=1e-5)
+    assert data["dated"] == json.loads(cost.DATA_FILE.read_text())["dated"]
+    assert cli("cost", "--visits", "-1").code == 2
+    assert cli("cost", "--target", "local").code == 1
