@@ -117,13 +117,14 @@ def _dispatch(words: list[str], console: Console, ways: Ways | None) -> int:
 
 
 def _overview() -> str:
+    width = max(map(len, VERBS))
     lines = [
         "usage: toolkit VERB [options]",
         "",
         "Static sites with versioned releases, on this machine and in your AWS account.",
         "",
     ]
-    lines += [f"  {verb:<10} {about}" for verb, about in VERBS.items()]
+    lines += [f"  {verb:<{width}} {about}" for verb, about in VERBS.items()]
     lines += ["", "toolkit VERB --help tells more; --json is understood everywhere."]
     return "\n".join(lines)
 

@@ -27,7 +27,7 @@ class Acknowledgement:
 
 
 def acknowledge(scope: IConstruct) -> list[tuple[str, str, str]]:
-    """Acknowledge what is expected of every site and workflow below `scope`; returns (path of the resource, rule, reason) of each."""
+    """Acknowledge what is expected of every site and workflow below `scope`; returns path of the resource, rule, reason of each."""
     done = []
     for node in scope.node.find_all():
         for it in _expected(node):

@@ -96,7 +96,7 @@ class Definitions:
         """
         live = [{"Variable": "$.outcome", "StringEquals": "released"}, {"Variable": "$.channel", "StringEquals": "live"}]
         parameters = {"StateMachineArn": "${WatchMachine}", "Name.$": _RUN, "Input": _WATCHED}
-        missing = {"failed": "Not watched", "failure_path": "$.unwatched", "ResultPath": None}
+        missing: dict[str, Any] = {"failed": "Not watched", "failure_path": "$.unwatched", "ResultPath": None}
         said = "States.Format('Nobody watches it: {}. {}', $.unwatched.Error, $.message)"
         kept = {name: f"$.{name.removesuffix('.$')}" for name in (*_RELEASE, "outcome.$", "previous.$")}
         return {
