@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from tests.rehearsal import scenarios
+from tests.rehearsal import scenarios, trouble
+from tests.rehearsal.checks import Scenario
 from tests.rehearsal.machines import definition_of
-from tests.rehearsal.scenarios import Scenario
 from tests.rehearsal.template import Deployed
 
 Mutation = Callable[[Deployed], None]
@@ -32,7 +32,7 @@ def flip_first(stack: Deployed) -> None:
     states["Flip"].pop("OutputPath")
 
 
-@mutation("flip without a look at what was published", scenarios.missing)
+@mutation("flip without a look at what was published", trouble.missing)
 def flip_unseen(stack: Deployed) -> None:
     _release(stack)["Too large"]["Default"] = "Flip"
 
@@ -65,12 +65,12 @@ def no_store(stack: Deployed) -> None:
         stack.body["Resources"][name]["Properties"]["FunctionConfig"].pop("KeyValueStoreAssociations", None)
 
 
-@mutation("prune without grace", scenarios.prune)
+@mutation("prune without grace", trouble.prune)
 def no_grace(stack: Deployed) -> None:
     _function(stack, "upkeep")["Environment"]["Variables"]["GRACE_HOURS"] = "0"
 
 
-@mutation("a watch that nobody starts", scenarios.watch)
+@mutation("a watch that nobody starts", trouble.watch)
 def no_watch(stack: Deployed) -> None:
     _release(stack)["Flip"]["Next"] = "Notify"
 

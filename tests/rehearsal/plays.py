@@ -10,9 +10,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.rehearsal import scenarios
+from tests.rehearsal import lateness, scenarios, trouble
+from tests.rehearsal.checks import SCENARIOS
 from tests.rehearsal.mutations import MUTATIONS
-from tests.rehearsal.scenarios import SCENARIOS
 from tests.rehearsal.stage import Stage
 from tests.rehearsal.synth import stacks
 
@@ -50,7 +50,7 @@ def plays() -> list[Play]:
         return tuple(named[one] for one in wanted)
 
     return [
-        Play(DEFAULT, some("lagging"), lag=LAG_SECONDS),
+        Play(DEFAULT, some(lateness.lagging.__name__), lag=LAG_SECONDS),
         # Its verify asks for 90 s before it gives up.
         *(one for one in mutated() if one.mutation == "function without the store"),
         Play(DEFAULT, some("first", "second", "back", "preview", "canaries", "at_once")),
@@ -67,7 +67,7 @@ def mutated() -> list[Play]:
 
 def quick() -> list[Play]:
     """What the test suite plays: the line from end to end, and a mistake."""
-    named = [says for says, play in SCENARIOS.items() if play in (scenarios.first, scenarios.missing, scenarios.bucket)]
+    named = [says for says, play in SCENARIOS.items() if play in (scenarios.first, trouble.missing, scenarios.bucket)]
     return [Play(DEFAULT, tuple(named)), *(one for one in mutated() if one.mutation.startswith("wrong role"))]
 
 

@@ -67,8 +67,8 @@ class Deployed:
 
     def resolve(self, value: Any) -> Any:
         if isinstance(value, list):
-            made = [self.resolve(item) for item in value]
-            return [item for item in made if item is not _NOTHING]
+            items = [self.resolve(item) for item in value]
+            return [item for item in items if item is not _NOTHING]
         if not isinstance(value, dict):
             return value
         if len(value) == 1:

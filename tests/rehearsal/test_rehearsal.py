@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import require_tool
+from tests.rehearsal.checks import SCENARIOS
 from tests.rehearsal.mutations import MUTATIONS
 from tests.rehearsal.plays import HOSTS, Line, Play, failed, mutated, plays, quick
-from tests.rehearsal.scenarios import SCENARIOS
 from tests.test_bundle import pretend
 from toolkit import bundle
 

@@ -61,7 +61,7 @@ def _called(module: Any, name: str, given: dict[str, Any], socket: str) -> Any:
     if module.__name__ not in _WEB:
         return getattr(module, name)(given["event"], _context(given))
     # All that its handler leaves out: the port for web addresses, which lead to the stage.
-    from lambdas import common  # type: ignore[import-not-found]
+    from lambdas import common
 
     from toolkit.aws import web
     from toolkit.engine.errors import Unavailable
