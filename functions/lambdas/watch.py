@@ -20,24 +20,27 @@ def handler(event: Event, context: object) -> Result:
 
 
 def step(event: Event, services: Services) -> Result:
-    """`{"channel", "release", "version", "until"}` → the same, `outcome`, `serving` (the version that serves now) and `message`.
+    """`{"channel", "release", "version", "until"}` → the same, `outcome`, `serving` (the version that serves now, "" when nobody asked) and `message`.
 
     `outcome`: "watching", "quiet" (the time is over), "overtaken", "flipped back", "alarm, nothing to flip back to".
     """
     channel, number = common.given(event, "channel", str), common.given(event, "release", int)
+    names = services.json("ALARMS", "[]")
+    found = alarms(services.session, names)
+    if missing := sorted(set(names) - {alarm.name for alarm in found}):
+        common.log("WARNING", f"there is no alarm {', '.join(missing)}: deploy the stack of the alarms", channel=channel)
+    over = services.clock() >= common.given(event, "until", float)
+    if not over and not any(alarm.is_on for alarm in found):
+        # The store is asked when there is something to decide: its requests would be most of what a watch costs.
+        return _result(event, "watching", "", "")
     there = release.last(services.routes, services.site, channel)
     if there and there.token == _token(channel, number):  # an earlier attempt went back, and came no further
         return _back(event, services, there.note)
     if there is None or there.number != number:
         return _result(event, "overtaken", there.version if there else "", "another release came meanwhile")
-    names = services.json("ALARMS", "[]")
-    found = alarms(services.session, names)
-    if missing := sorted(set(names) - {alarm.name for alarm in found}):
-        common.log("WARNING", f"there is no alarm {', '.join(missing)}: deploy the stack of the alarms", channel=channel)
     rung = [alarm for alarm in found if alarm.is_on and alarm.since > there.at]
     if rung:
         return _back(event, services, "; ".join(f"{alarm.name}: {alarm.reason}" for alarm in rung))
-    over = services.clock() >= common.given(event, "until", float)
     return _result(event, "quiet" if over else "watching", there.version, "")
 
 

@@ -51,7 +51,7 @@ def test_a_deploy_by_hand() -> None:
     assert found["upload"].dollars == pytest.approx(34 * 0.005 / 1000)
     # 77 shards take 2 updates, 2 more make the rest; each asks for the tag first, and 10 calls read.
     assert found["route store, written"].dollars == pytest.approx(18 / 1000)
-    assert found["watch, route store"].dollars == pytest.approx(30 / 1000)
+    assert found["watch, route store"].dollars == pytest.approx(1 / 1000)
     assert found["watch, steps"].dollars == pytest.approx(92 * 0.025 / 1000)
     assert bill.per_deploy == pytest.approx(sum(one.dollars for one in bill.deploy))
     assert not [one for one in cost.bill(SiteFacts(watch_minutes=0), Traffic()).deploy if "watch" in one.what]

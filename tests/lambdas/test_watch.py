@@ -30,8 +30,10 @@ def new(aws: Aws, old: Result) -> Result:
 
 def test_it_goes_on_while_all_is_quiet_and_ends_when_the_time_is_over(aws: Aws, new: Result) -> None:
     alarm(aws, "5xx")
+    asked = len(aws.store.calls)
     watching = aws.run(watch.step, event(new))
-    assert watching == {**event(new), "outcome": "watching", "serving": new["version"], "message": ""}
+    assert watching == {**event(new), "outcome": "watching", "serving": "", "message": ""}
+    assert not aws.store.calls[asked:], "a look costs nothing of the store while nothing rings"
     assert aws.run(watch.step, watching)["outcome"] == "watching", "its answer is the next look's event"
     aws.sleep(new["until"] - aws.clock())
     assert aws.run(watch.step, watching)["outcome"] == "quiet"
@@ -66,7 +68,8 @@ def test_an_alarm_that_is_over_or_is_another_s_does_not_count(aws: Aws, new: Res
 
 def test_whoever_released_meanwhile_is_not_overruled(aws: Aws, new: Result) -> None:
     newest = aws.deploy("newest")
-    assert aws.run(watch.step, event(new))["outcome"] == "overtaken", "there is nothing to wait for"
+    over = {**event(new), "until": aws.clock()}
+    assert aws.run(watch.step, over)["outcome"] == "overtaken", "at the end, too"
     ring(aws, "5xx")
     assert aws.run(watch.step, event(new))["outcome"] == "overtaken"
     assert aws.run(watch.step, event(newest))["serving"] == new["version"]

@@ -137,7 +137,7 @@ def _deploy(traffic: Traffic, facts: SiteFacts) -> Iterator[tuple[str, CostLine]
     if looks:
         why = f"a look every {LOOK_SECONDS} s for {facts.watch_minutes} minutes"
         amounts += [
-            ("watch, route store", "kvs-api", looks, why),
+            ("watch, route store", "kvs-api", 1, "asked at the end, or when an alarm goes off"),
             ("watch, steps", "states", looks * LOOK_TRANSITIONS + 2, why),
             ("watch, functions", "lambda-requests", looks, why),
             ("watch, functions' time", "lambda-arm", looks * _LOOK_GB_SECONDS, why),
