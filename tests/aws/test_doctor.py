@@ -170,7 +170,7 @@ WRONG: list[tuple[str, str, str, str, str, Answer]] = [
     # topic, state, in what it says, in its fix, operation, answer
     ("credentials", PROBLEM, "expired", "sso login", "sts.GetCallerIdentity", refused("ExpiredToken", "", 403)),
     ("credentials", PROBLEM, "does not accept", "clock", "sts.GetCallerIdentity", refused("InvalidClientTokenId", "", 403)),
-    ("credentials", UNKNOWN, "does not answer", "Internet", "sts.GetCallerIdentity", ConnectTimeoutError(endpoint_url="sts")),
+    ("credentials", PROBLEM, "does not answer", "Internet", "sts.GetCallerIdentity", ConnectTimeoutError(endpoint_url="sts")),
     ("root user", WARNING, "root", "role", "sts.GetCallerIdentity", {"Account": "1", "Arn": "arn:aws:iam::1:root", "UserId": "1"}),
     ("region opt-in", PROBLEM, "DISABLED", "enable-region", "account.GetRegionOptStatus", {"RegionOptStatus": "DISABLED"}),
     ("region opt-in", UNKNOWN, "may not", "account:Get", "account.GetRegionOptStatus", refused("AccessDenied", "", 403)),

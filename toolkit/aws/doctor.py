@@ -93,11 +93,20 @@ def _round(patient: Patient, examinations: Sequence[Examination], seconds: float
         except queue.Empty:
             break
         found[number] = findings
-    late = [Finding("", UNKNOWN, f"no answer within {seconds:g} seconds", "see that this machine reaches the Internet; then again")]
     return [
         Finding(finding.topic or one.topic, finding.state, finding.what, finding.fix)
         for number, one in enumerate(examinations)
-        for finding in found.get(number, late)
+        for finding in (found[number] if number in found else _late(one, seconds))
+    ]
+
+
+def _late(one: Examination, seconds: float) -> list[Finding]:
+    """What others depend on must not stay open: nothing else can be done either."""
+    state = PROBLEM if one.topic in DECISIVE else UNKNOWN
+    return [
+        Finding(
+            "", state, f"it did not answer within {seconds:g} seconds", "see that this machine reaches the Internet; then again"
+        )
     ]
 
 

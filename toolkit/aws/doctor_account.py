@@ -15,7 +15,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from toolkit.aws.bootstrap import PARAMETER
 from toolkit.aws.doctor import EDGE_REGION, Patient, fine, pages, wrong
 from toolkit.aws.errors import answered, code, unanswered
-from toolkit.engine.advice import PROBLEM, UNKNOWN, WARNING, Finding
+from toolkit.engine.advice import PROBLEM, WARNING, Finding
 from toolkit.engine.errors import UserError
 from toolkit.engine.stacks import ALARMS, CERTIFICATE, SITE, stack_name
 
@@ -71,7 +71,7 @@ def credentials(patient: Patient) -> Iterator[Finding]:
 def _refused(error: Exception) -> Finding:
     if isinstance(error, UserError):
         return wrong(error.what, error.fix)
-    return Finding("", UNKNOWN, f"AWS does not answer ({error})", "see that this machine reaches the Internet")
+    return wrong(f"AWS does not answer ({error})", "see that this machine reaches the Internet, and the settings of a proxy")
 
 
 def _skew(patient: Patient, reply: Mapping[str, Any]) -> Iterator[Finding]:
