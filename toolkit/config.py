@@ -51,6 +51,7 @@ class AwsConfig:
     web_acl_arn: str = ""
     permissions_boundary: str = ""
     webhook_secret_arn: str = ""
+    alarm_topic_arn: str = ""
     watch_minutes: int = 15
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tests.cdk.templates import CERTIFICATE, WEB_ACL, WEBHOOK, Template
+from tests.cdk.templates import ALARM_TOPIC, CERTIFICATE, WEB_ACL, WEBHOOK, Template
 
 if TYPE_CHECKING:
     from aws_cdk import App
@@ -36,6 +36,7 @@ SITES = {
         "watch_minutes": 5,
         "strict": True,
         "webhook_secret_arn": WEBHOOK,
+        "alarm_topic_arn": ALARM_TOPIC,
         "permissions_boundary": "ours",
     },
 }

@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from tests.cdk.templates import Template, text
+import pytest
+
+from tests.cdk.templates import ALARM_TOPIC, Template, text
 
 DISTRIBUTION = [{"Name": "DistributionId", "Value": "${DistributionId}"}, {"Name": "Region", "Value": "Global"}]
 
@@ -75,6 +77,27 @@ def test_their_stack_is_given_what_the_site_s_stack_says(templates: dict[str, Te
     parameters = set(templates["alarms-plain"].body["Parameters"]) - {"BootstrapVersion"}
     assert parameters == {"DistributionId", "RequestFunction", "ResponseFunction"}
     assert parameters <= set(templates["plain"].body["Outputs"])
+
+
+def test_a_topic_of_the_user_s_hears_of_alarms_and_of_their_end(templates: dict[str, Template]) -> None:
+    kind = "AWS::CloudWatch::Alarm"
+    for name, heard in (("alarms-full", [ALARM_TOPIC]), ("alarms-plain", None)):
+        template = templates[name]
+        assert len(template.ids(kind)) == 2
+        for it in template.ids(kind):
+            found = template.body["Resources"][it]["Properties"]
+            assert (found.get("AlarmActions"), found.get("OKActions")) == (heard, heard)
+
+
+def test_a_topic_of_another_region_is_refused() -> None:
+    from aws_cdk import Stack
+
+    from toolkit.cdk.alarms import SiteAlarms
+    from toolkit.cdk.errors import PropertyError
+
+    names = {"distribution_id": "E1", "request_function": "a", "response_function": "b"}
+    with pytest.raises(PropertyError, match="topic_arn"):
+        SiteAlarms(Stack(), "Alarms", **names, topic_arn="arn:aws:sns:eu-west-1:111122223333:alarms")
 
 
 def test_the_dashboard_shows_the_edge_from_another_region(plain: Template) -> None:

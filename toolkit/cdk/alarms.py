@@ -6,13 +6,16 @@ from collections.abc import Sequence
 
 from aws_cdk import Duration
 from aws_cdk import aws_cloudwatch as cloudwatch
+from aws_cdk import aws_cloudwatch_actions as actions
+from aws_cdk import aws_sns as sns
 from constructs import Construct
 
-from toolkit.cdk.domains import EDGE_REGION
+from toolkit.cdk.domains import EDGE_REGION, check_arn
 
 # Fewer errors in a minute than this are somebody's bad luck, not a release's.
 LEAST_ERRORS = 5
 PERCENT = 5
+TOPIC_PATTERN = rf"^arn:[a-z-]+:sns:{EDGE_REGION}:[0-9]{{12}}:[A-Za-z0-9_-]{{1,256}}$"
 FUNCTION_METRICS = ("FunctionExecutionErrors", "FunctionValidationErrors", "FunctionThrottles")
 _MINUTE = Duration.minutes(1)
 
@@ -39,6 +42,8 @@ class SiteAlarms(Construct):
     """The alarms of one distribution, in a stack of the region us-east-1. Nothing to report is nothing wrong.
 
     request_function, response_function: names of the two CloudFront Functions.
+    topic_arn: a topic of the same region that hears of both alarms, when they go off and when they are over. None is made here: one
+    that alarms may write to and that is encrypted needs a key of its own, which costs more than the rest of a small site.
     """
 
     def __init__(
@@ -49,8 +54,11 @@ class SiteAlarms(Construct):
         distribution_id: str,
         request_function: str,
         response_function: str,
+        topic_arn: str | None = None,
     ) -> None:
         super().__init__(scope, construct_id)
+        check_arn("topic_arn", topic_arn, TOPIC_PATTERN)
+        self._topic = sns.Topic.from_topic_arn(self, "Topic", topic_arn) if topic_arn else None
         errors, functions = alarm_names(distribution_id)
         rate = edge_metric("5xxErrorRate", "Average", DistributionId=distribution_id)
         requests = edge_metric("Requests", "Sum", DistributionId=distribution_id)
@@ -89,7 +97,7 @@ class SiteAlarms(Construct):
     def _alarm(
         self, construct_id: str, name: str, description: str, metric: cloudwatch.IMetric, threshold: float
     ) -> cloudwatch.Alarm:
-        return cloudwatch.Alarm(
+        alarm = cloudwatch.Alarm(
             self,
             construct_id,
             alarm_name=name,
@@ -102,3 +110,8 @@ class SiteAlarms(Construct):
             datapoints_to_alarm=2,
             treat_missing_data=cloudwatch.TreatMissingData.NOT_BREACHING,
         )
+        if self._topic:
+            action = actions.SnsAction(self._topic)
+            alarm.add_alarm_action(action)
+            alarm.add_ok_action(action)
+        return alarm

@@ -25,7 +25,7 @@ PREFIX = "toolkit:"
 FOLDER = "folder"
 TEXTS = (
     "stage", "certificateArn", "hostedZoneId", "hostedZoneName", "priceClass", "webAclArn", "permissionsBoundary",
-    "webhookSecretArn",
+    "webhookSecretArn", "alarmTopicArn",
 )  # fmt: skip
 NUMBERS = {"logDays": "[1-9][0-9]{0,4}", "watchMinutes": "[0-9]{1,4}"}
 KEYS = (FOLDER, *TEXTS, "accessLogs", *NUMBERS)

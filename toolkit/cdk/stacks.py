@@ -41,7 +41,7 @@ class Hosting:
     """What the stacks of one site are made of; the fields are those of `StaticSite` and `ReleaseWorkflow`.
 
     `price_class` is a name of PRICE_CLASSES, `permissions_boundary` the name of a managed policy that bounds every role,
-    `webhook_secret_arn` the whole ARN of the secret.
+    `webhook_secret_arn` the whole ARN of the secret, `alarm_topic_arn` a topic of us-east-1.
     """
 
     site: str
@@ -62,6 +62,7 @@ class Hosting:
     watch_minutes: int = 15
     strict: bool = False
     webhook_secret_arn: str | None = None
+    alarm_topic_arn: str | None = None
     permissions_boundary: str | None = None
 
 
@@ -188,6 +189,7 @@ class AlarmsStack(Stack):
             distribution_id=given["DistributionId"].value_as_string,
             request_function=given["RequestFunction"].value_as_string,
             response_function=given["ResponseFunction"].value_as_string,
+            topic_arn=hosting.alarm_topic_arn,
         )
 
 
