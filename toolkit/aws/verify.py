@@ -14,7 +14,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -73,7 +73,6 @@ class Probe:
     site: str
     versions: tuple[Manifest, Manifest]
     seconds: float = 60.0
-    notes: dict[str, Any] = field(default_factory=dict)
 
     @property
     def host(self) -> str:

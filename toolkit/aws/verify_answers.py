@@ -7,7 +7,7 @@ import gzip
 import zlib
 
 from toolkit.aws import verify_content as content
-from toolkit.aws.verify import CHANNEL, Differs, Probe, Trial, Unproven, blob_of, expect, shown
+from toolkit.aws.verify import CHANNEL, COOKIE, Differs, Probe, Trial, Unproven, blob_of, expect, shown
 from toolkit.aws.web import Asked, Reply
 from toolkit.engine import access, layout
 from toolkit.engine.errors import Unavailable
@@ -185,6 +185,24 @@ def password(probe: Probe) -> str:
     return "401 without, 200 with it; S3 takes requests that came with Authorization"
 
 
+def preview_link(probe: Probe) -> str:
+    """The link is for visitors without a cookie; with a wildcard host there is none."""
+    if any(host.startswith("*.") for host in probe.hosting.hosts):
+        raise Unproven("previews have hosts of their own here")
+    label = probe.host.partition(".")[0]
+    link = f"https://{probe.hosting.domain}/_preview/"
+    reply = probe.hosting.fetch(Asked(link + label))
+    cookie = reply.headers.get("set-cookie", "")
+    expect(reply.status == 302 and reply.headers.get("location") == "/", f"the link answers {shown(reply, 'location')}")
+    kept = all(word in cookie for word in ("Secure", "HttpOnly", "Path=/"))
+    expect(cookie.startswith(f"{COOKIE}={label};") and kept, f"the link sets the cookie {cookie!r}")
+    back = probe.hosting.fetch(Asked(link))
+    expect("Max-Age=0" in back.headers.get("set-cookie", ""), f"/_preview/ does not take the cookie back: {shown(back)}")
+    wrong = probe.hosting.fetch(Asked(f"{link}no-preview"))
+    expect(wrong.status == 404 and "set-cookie" not in wrong.headers, f"a link to nothing answers {shown(wrong)}")
+    return shown(reply, "set-cookie")
+
+
 def unsigned(probe: Probe) -> str:
     hosting = probe.hosting
     root = f"https://{hosting.bucket}.s3.{hosting.region}.amazonaws.com/"
@@ -244,6 +262,7 @@ TRIALS = (
     Trial("F26", "no query at the origin", origin_query),
     Trial("F23", "instructions near our own limit", instructions),
     Trial("F22", "a password", password),
+    Trial("F44", "the link to a preview", preview_link),
     Trial("F24", "the bucket without a signature", unsigned),
     Trial("F30", "own hosts and their certificate", own_hosts),
     Trial("F24", "a blob that is gone", gone),

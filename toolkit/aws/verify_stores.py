@@ -151,6 +151,13 @@ def _elsewhere(note: str, what: str, why: str) -> Trial:
     return Trial(note, what, run)
 
 
+_RELEASES = (
+    ("F32", "the functions' time and memory"),
+    ("F35", "the rights of the release's roles"),
+    ("F36", "waits and retries of the state machines"),
+    ("F37", "a site that CodeBuild publishes"),
+    ("F38", "messages about releases"),
+)
 TRIALS = (
     Trial("F2", "the store refuses a stale tag", stale_tag),
     Trial("F2", "writes spread, and nothing is mixed", spread),
@@ -159,4 +166,6 @@ TRIALS = (
     Trial("F29", "access logs arrive", access_logs),
     _elsewhere("F20", "rewrites to another origin", "needs an origin of yours: add such a rule to a preview and look"),
     _elsewhere("F28", "functions change one after the other", "only an update of the stack shows it"),
+    *(_elsewhere(note, what, "start the state machine ReleaseArn with a zip, and look") for note, what in _RELEASES),
+    _elsewhere("F39", "what CloudFormation says", "only `toolkit up` and `toolkit destroy` show it"),
 )
