@@ -326,6 +326,11 @@ def test_a_new_site_that_does_not_fit(surgery: Surgery, what: str) -> None:
     assert (found.state, what in found.what) == (PROBLEM, True)
 
 
+def test_a_site_that_is_there_already_fits(surgery: Surgery) -> None:
+    surgery.aws.said["cloudfront.ListFunctions"] = {"FunctionList": listed(100)}
+    assert [one.state for one in surgery.on("quotas")] == [WARNING, OK]
+
+
 @pytest.mark.parametrize(
     ("topic", "state", "change"),
     [
