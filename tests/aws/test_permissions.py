@@ -185,6 +185,12 @@ def test_a_site_s_policies_name_no_other_site() -> None:
     assert allowed(Call("s3:PutObject", "arn:aws:s3:::toolkit-site-blog-x/blog/blobs/1", True), of("deploy"))
 
 
+def test_other_partitions_have_their_own_names() -> None:
+    facts = SiteFacts(site="blog", region="us-gov-west-1", hosts=("www.example.com",), hosted_zone_id="Z1")
+    named = [arn for step in permissions.STEPS for one in of(step, facts) for it in one.statements for arn in it.resources]
+    assert {arn.split(":")[1] for arn in named if arn != "*"} == {"aws-us-gov"}
+
+
 def test_roles_only_with_their_boundary() -> None:
     """IAM looks at the boundary for few actions; the others would be refused by a condition that they do not bring."""
     policies = of("up", boundary="ours")

@@ -170,7 +170,9 @@ def _doctor(scope: Scope) -> list[Policy]:
         ]
     if scope.zone:
         statements.append(
-            Statement("Zone", ("route53:GetHostedZone",), [f"arn:aws:route53:::hostedzone/{scope.zone}"], "delegation")
+            Statement(
+                "Zone", ("route53:GetHostedZone",), [f"arn:{scope.partition}:route53:::hostedzone/{scope.zone}"], "delegation"
+            )
         )
     return [Policy("toolkit-doctor", "whoever runs `toolkit doctor`; it only reads", tuple(statements))]
 

@@ -12,6 +12,7 @@ EDGE_REGION = "us-east-1"
 QUALIFIER = "hnb659fds"
 # CloudFormation begins a name with this many characters of the stack's.
 _NAME = 24
+_PARTITIONS = {"cn-": "aws-cn", "us-gov-": "aws-us-gov"}
 
 
 @dataclass(frozen=True)
@@ -26,6 +27,11 @@ class Scope:
     hosts: bool = False
     boundary: str = ""
     access_logs: bool = True
+
+    @property
+    def partition(self) -> str:
+        """China and GovCloud have ARNs of their own ("Amazon Resource Names", AWS General Reference)."""
+        return next((name for start, name in _PARTITIONS.items() if self.region.startswith(start)), "aws")
 
     @property
     def regions(self) -> tuple[str, ...]:
@@ -60,10 +66,10 @@ class Scope:
 
     def arn(self, service: str, resource: str, region: str | None = None) -> str:
         """`region` "" for services that know none, None for the site's own."""
-        return f"arn:aws:{service}:{self.region if region is None else region}:{self.account}:{resource}"
+        return f"arn:{self.partition}:{service}:{self.region if region is None else region}:{self.account}:{resource}"
 
     def bucket(self, name: str) -> str:
-        return f"arn:aws:s3:::{name}"
+        return f"arn:{self.partition}:s3:::{name}"
 
     def staging(self) -> list[str]:
         """The buckets that the bootstrap made."""

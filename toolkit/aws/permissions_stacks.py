@@ -112,9 +112,11 @@ def _hosting(scope: Scope) -> Iterator[Statement]:
         yield Statement("Certificates", CERTIFICATE, [scope.arn("acm", "certificate/*", EDGE_REGION)], "of the site's own hosts")
         yield Statement("NewCertificate", ("acm:RequestCertificate",), ["*"], "AWS knows no narrower way", _only_in(EDGE_REGION))
     if scope.zone or not scope.site:
-        zone = f"arn:aws:route53:::hostedzone/{scope.zone or '*'}"
+        zone = f"arn:{scope.partition}:route53:::hostedzone/{scope.zone or '*'}"
         yield Statement("Records", RECORDS, [zone], "the hosts' records and those that validate the certificate")
-        yield Statement("RecordsAreThere", ("route53:GetChange",), ["arn:aws:route53:::change/*"], "to wait for them")
+        yield Statement(
+            "RecordsAreThere", ("route53:GetChange",), [f"arn:{scope.partition}:route53:::change/*"], "to wait for them"
+        )
         yield Statement(
             "Zones", ("route53:ListHostedZones",), ["*"], "CloudFormation looks for the zone; AWS knows no narrower way"
         )
