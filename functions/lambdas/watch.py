@@ -20,7 +20,9 @@ def handler(event: Event, context: object) -> Result:
 
 
 def step(event: Event, services: Services) -> Result:
-    """`{"channel", "release", "version", "until"}` → the same, `outcome`, `serving` (the version that serves now, "" when nobody asked) and `message`.
+    """`{"channel", "release", "version", "until"}` → the same, `outcome`, `serving` and `message`.
+
+    `serving` is the version that serves now, "" when nobody asked.
 
     `outcome`: "watching", "quiet" (the time is over), "overtaken", "flipped back", "alarm, nothing to flip back to".
     """
