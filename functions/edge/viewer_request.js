@@ -23,13 +23,14 @@ function find(shard, digest) {
   return at < 0 || at >= count * 7 ? '' : shard.slice(start, start + 23);
 }
 
-// Asks the origin for a blob, and for nothing of what the visitor asked: a query would split the cache, and S3 would read it.
+// Asks the origin for a blob, and for nothing of what the visitor asked: a query or a key would split the cache, and S3 would read it.
 // Throws when this is no name of one: routing data may be damaged, and still leads nowhere else.
 function blob(ask, site, key) {
   const name = site + key;
   if (key.length !== 22 || !site || name.search(/[^\w-]/) >= 0) throw 503;
   ask.uri = '/' + site + '/blobs/' + key;
   ask.querystring = {};
+  delete ask.headers['x-key'];
   return ask;
 }
 
@@ -177,8 +178,10 @@ function proxied(at, url) {
   cf.updateRequestOrigin({
     domainName: host[0],
     originAccessControlConfig: { enabled: false },
-    customOriginConfig: { port: +host[1] || (protocol === 'http' ? 80 : 443), protocol: protocol, sslProtocols: ['TLSv1.2'] },
+    customOriginConfig: { port: +host[1] || (protocol[4] ? 443 : 80), protocol: protocol, sslProtocols: ['TLSv1.2'] },
   });
+  // Part of the cache key: otherwise one visitor's answer could be another's, and another origin's one of the site's own.
+  at.ask.headers['x-key'] = { value: hash('md5', url + JSON.stringify(at.ask)) };
   at.ask.uri = '/' + parts.slice(3).join('/');
   at.isElsewhere = true;
   return at.ask;
@@ -280,10 +283,7 @@ async function follow(at, said) {
   // An origin that resolves dots would serve from outside of what the rule names.
   if (kind === 'P') return /(\/|%2f)\.\.?(\/|%2f|$)/i.test(text) ? missing(at) : proxied(at, text);
   if (kind === 'N') return extended(missing(at), text.slice(1));
-  if (kind !== 'W' && kind !== 'V') {
-    const reply = await settle(at, said[0]);
-    return reply;
-  }
+  if (kind !== 'W' && kind !== 'V') return settle(at, said[0]);
   // A rewrite to another spelling of a page ends at the page (W), or sends the visitor there (V).
   at.path = decodeURIComponent(text.split('?')[0]).replace(/^\/+/, '/');
   let record = await fileAt(at, at.path);
@@ -311,13 +311,9 @@ async function settle(at, record) {
   } else {
     if (record && !/[fecr]/.test(kind)) throw 503;
     if (at.depths) said = await pattern(at);
-    if (record && (!said || said[2][4] !== '1')) {
-      const file = await settle(at, kind.toUpperCase() + ref);
-      return file;
-    }
+    if (record && (!said || said[2][4] !== '1')) return settle(at, kind.toUpperCase() + ref);
   }
-  const reply = said ? await follow(at, said) : missing(at);
-  return reply;
+  return said ? follow(at, said) : missing(at);
 }
 
 // --- gate

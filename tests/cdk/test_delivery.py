@@ -104,14 +104,14 @@ def test_the_only_origin_is_the_private_bucket(plain: Template) -> None:
     assert (kind, behavior, protocol) == ("s3", "always", "sigv4")
 
 
-def test_the_cache_key_is_path_and_query_and_nothing_is_kept_that_does_not_say_so(plain: Template) -> None:
+def test_the_cache_key_is_path_query_and_what_the_function_adds_and_nothing_is_kept_that_does_not_say_so(plain: Template) -> None:
     policy = plain.properties("AWS::CloudFront::CachePolicy")["CachePolicyConfig"]
     assert (policy["MinTTL"], policy["DefaultTTL"], policy["MaxTTL"]) == (0, 0, 31_536_000)
     assert policy["ParametersInCacheKeyAndForwardedToOrigin"] == {
         "CookiesConfig": {"CookieBehavior": "none"},
         "EnableAcceptEncodingBrotli": True,
         "EnableAcceptEncodingGzip": True,
-        "HeadersConfig": {"HeaderBehavior": "none"},
+        "HeadersConfig": {"HeaderBehavior": "whitelist", "Headers": ["x-key"]},
         "QueryStringsConfig": {"QueryStringBehavior": "all"},
     }
     (used,) = plain.ids("AWS::CloudFront::CachePolicy")

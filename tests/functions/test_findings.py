@@ -133,3 +133,31 @@ def test_a_blob_is_asked_for_without_the_query_and_another_origin_with_it() -> N
     page, missing, elsewhere = answers(site, ask("/", "versionId=1"), ask("/nothing", "a=1"), ask("/api/x", "a=1"))
     assert (page["querystring"], missing["querystring"]) == ({}, {})
     assert elsewhere["querystring"] == {"a": {"value": "1"}}
+
+
+def test_no_visitor_gets_what_another_origin_answered_to_another_visitor() -> None:
+    """CloudFront answers waiting requests of one cache key together: of an address elsewhere all of a request is in the key."""
+    rules = "/api/* https://api.example.net/:splat 200\n/other/* https://other.example.net/:splat 200\n"
+    mine, yours = ask("/api/me"), ask("/api/me")
+    mine["request"]["cookies"] = {"session": {"value": "mine"}}
+    yours["request"]["cookies"] = {"session": {"value": "yours"}}
+    different = [ask("/api/me"), mine, yours, ask("/other/me"), ask("/api/me", accept_language="de"), ask("/api/me", origin="x")]
+    found = answers(with_files(["/index.html"], rules), *different, ask("/api/me"), ask("/api/me", x_key=cache_key_of("/api/me")))
+    keys = [answer["headers"]["x-key"]["value"] for answer in found]
+    assert {answer["uri"] for answer in found} == {"/me"}
+    assert len(set(keys[:-2])) == len(different) and keys[-2] == keys[0], "and who asks the same is told the same"
+    assert keys[-1] not in keys[:-1], "nobody chooses it"
+
+
+def cache_key_of(path: str) -> str:
+    (answer,) = answers(with_files(["/index.html"], "/api/* https://api.example.net/:splat 200\n"), ask(path))
+    return str(answer["headers"]["x-key"]["value"])
+
+
+def test_what_another_origin_answers_is_never_kept_for_a_blob() -> None:
+    """An address elsewhere can be made to have a blob's path: its key is another, and a visitor gives a blob none."""
+    site = with_files(["/index.html", "/404.html"], "/api/* https://api.example.net/:splat 200\n")
+    page, missing = answers(site, ask("/", x_key="a"), ask("/nothing", x_key="a"))
+    assert "x-key" not in page["headers"] and "x-key" not in missing["headers"]
+    (elsewhere,) = answers(site, ask(f"/api{page['uri']}"))
+    assert elsewhere["uri"] == page["uri"] and elsewhere["headers"]["x-key"]["value"]

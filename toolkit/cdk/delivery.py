@@ -23,6 +23,8 @@ PREVIEW_PATHS = "/_preview/*"
 # (docs.aws.amazon.com/AmazonCloudFront/latest/DeveloperGuide/adding-cloudfront-headers.html), and in the cache policy each country
 # would have a cache of its own. So the origin is told too; S3 makes nothing of it. (F19)
 HEADERS_FOR_FUNCTIONS = ("CloudFront-Viewer-Country", "CloudFront-Forwarded-Proto")
+# What viewer_request.js sets for an address elsewhere, and takes away from every request for a blob.
+KEY_HEADER = "x-key"
 # Ten are the most that a policy may name.
 HEADERS_FOR_ORIGINS = ("Accept", "Accept-Language", "Content-Type", "Origin", "Referer", "User-Agent")
 
@@ -136,20 +138,23 @@ class SiteDelivery(Construct):
         neither splits the cache nor reaches S3, where a signed request may choose its answer's content type
         (docs.aws.amazon.com/AmazonS3/latest/API/API_GetObject.html, "Overriding response header values").
 
-        What says nothing of its lifetime is kept for no time: every blob says it, and what an address elsewhere answers to one
-        visitor must not be kept for others.
+        What says nothing of its lifetime is kept for no time: every blob says it. Even so CloudFront gives requests with one key
+        that wait at the same time one answer, and keeps errors for ten seconds
+        (docs.aws.amazon.com/AmazonCloudFront/latest/DeveloperGuide/RequestAndResponseBehaviorCustomOrigin.html), and which origin
+        a request goes to is not known to be in the key. So of an address elsewhere the function puts all that it was asked
+        with, and where it leads, into a header that is.
         """
         return cloudfront.CachePolicy(
             self,
             "Cache",
             cache_policy_name=_name(self, "cache"),
-            comment="by path, and by query where a rule leads elsewhere",
+            comment="by path, and by all of the request where a rule leads elsewhere",
             min_ttl=Duration.seconds(0),
             default_ttl=Duration.seconds(0),
             max_ttl=Duration.days(365),
             query_string_behavior=cloudfront.CacheQueryStringBehavior.all(),
             cookie_behavior=cloudfront.CacheCookieBehavior.none(),
-            header_behavior=cloudfront.CacheHeaderBehavior.none(),
+            header_behavior=cloudfront.CacheHeaderBehavior.allow_list(KEY_HEADER),
             enable_accept_encoding_gzip=True,
             enable_accept_encoding_brotli=True,
         )
