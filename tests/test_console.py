@@ -130,9 +130,20 @@ print("rich" in sys.modules, console.interactive)
 """
 
 
-def on_a_terminal(pause: str) -> str:
+SHOW_RESOURCES = """
+import time
+from toolkit.console import Console
+with Console().progress("toolkit-site-blog", 47, "resources") as bar:
+    for number in range(16):
+        time.sleep(0.04)
+        bar.set("toolkit-site-blog: AWS::IAM::Role ReleaseNotificationsNotifyRole3757BECD")
+        bar.advance()
+"""
+
+
+def on_a_terminal(pause: str, script: str = SHOW_BAR) -> str:
     master, slave = pty.openpty()
-    process = subprocess.Popen([sys.executable, "-c", SHOW_BAR, pause], stdin=slave, stdout=slave, stderr=slave)
+    process = subprocess.Popen([sys.executable, "-c", script, pause], stdin=slave, stdout=slave, stderr=slave)
     os.close(slave)
     seen = b""
     deadline = time.monotonic() + 60
@@ -154,6 +165,11 @@ def test_a_bar_only_for_work_that_lasts() -> None:
     assert "publishing" not in quick and "half way" in quick and "False True" in quick
     slow = on_a_terminal("0.02")
     assert "publishing" in slow and "/40" in slow and "half way" in slow and "True True" in slow
+
+
+def test_a_long_title_gives_way_to_the_count() -> None:
+    shown = on_a_terminal("", SHOW_RESOURCES)
+    assert "toolkit-site-blog: AWS::IAM::Role" in shown and "16/47" in shown
 
 
 def test_no_crash_without_a_locale() -> None:

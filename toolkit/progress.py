@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 BAR_AFTER = 0.2
 LINE_EVERY = 5.0
+# Columns of a terminal for the bar, and for all but the title: the count is what people look for, so the title gives way.
+_BAR, _BESIDE = 20, 44
 
 
 class Progress:
@@ -106,13 +108,15 @@ class Progress:
             TransferSpeedColumn,
         )
         from rich.progress import Progress as RichProgress
+        from rich.table import Column
 
+        console = Console(file=self._stream)
+        room = Column(no_wrap=True, overflow="ellipsis", max_width=max(_BAR, console.width - _BESIDE))
+        title = TextColumn("{task.description}", markup=False, table_column=room)
         counts: list[ProgressColumn] = [DownloadColumn(), TransferSpeedColumn()] if self.unit == "bytes" else [MofNCompleteColumn()]
-        columns = [TextColumn("{task.description}", markup=False), BarColumn(), *counts, TimeRemainingColumn()]
+        columns = [title, BarColumn(_BAR), *counts, TimeRemainingColumn()]
         # Transient and without redirection: what is said meanwhile goes to its own stream, above the bar (`aside`).
-        self._bar = RichProgress(
-            *columns, console=Console(file=self._stream), transient=True, redirect_stdout=False, redirect_stderr=False
-        )
+        self._bar = RichProgress(*columns, console=console, transient=True, redirect_stdout=False, redirect_stderr=False)
         self._task = self._bar.add_task(self.title, total=self.total, completed=self.done)
         self._bar.start()
 
