@@ -102,6 +102,14 @@ def test_wide_characters_and_styles_keep_columns_straight() -> None:
     assert out.getvalue().splitlines()[1:] == ["日本  1", "\x1b[31mab\x1b[0m    2"]
 
 
+def test_addresses_are_there_to_be_copied() -> None:
+    address = "https://d111111abcdef8.cloudfront.net/_preview/pr-12--blog"
+    it, out, _ = console(terminal=True)
+    it.table(["version", "note", "url"], [["20261121T162619Z-07c41ed", "n" * 60, address]])
+    row = out.getvalue().splitlines()[1]
+    assert address in row and "20261121T162619Z-07c41ed" in row and "n" * 60 not in row
+
+
 def test_a_stream_that_knows_no_accents() -> None:
     out = Ascii()
     Console(False, out, Ascii()).say("café \udcff")

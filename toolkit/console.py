@@ -72,13 +72,15 @@ class Console:
         return text if self.json else _styled(self.out, text, *names)
 
     def table(self, headers: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
-        """Columns for people. On a terminal the widest column gives way; in a pipe nothing is cut."""
+        """Columns for people. On a terminal the widest column gives way, unless it holds addresses; in a pipe nothing is cut."""
         if self.json:
             return
         cells = [[_clean(str(cell)) for cell in row] for row in rows]
         widths = [max([_width(text) for text in column]) for column in zip(headers, *cells, strict=True)]
         if is_terminal(self.out):
-            _shrink(widths, shutil.get_terminal_size((80, 24)).columns)
+            # An address is there to be copied: the terminal breaks it.
+            cut = [number for number, column in enumerate(zip(*cells, strict=True)) if not any("://" in cell for cell in column)]
+            _shrink(widths, cut or [*range(len(widths))], shutil.get_terminal_size((80, 24)).columns)
         head = [self.style(text, "bold") for text in headers]
         more = "…" if _can_encode(self.out, "…") else "~"
         for row in [head, *cells]:
@@ -182,9 +184,10 @@ def _width(text: str) -> int:
     return sum(0 if unicodedata.combining(char) else 1 + (unicodedata.east_asian_width(char) in "WF") for char in plain)
 
 
-def _shrink(widths: list[int], columns: int) -> None:
-    while sum(widths) + 2 * (len(widths) - 1) > columns and max(widths) > 8:
-        widths[widths.index(max(widths))] -= 1
+def _shrink(widths: list[int], cut: Sequence[int], columns: int) -> None:
+    """Make room among the columns `cut`; the others do not count."""
+    while sum(widths[it] for it in cut) + 2 * (len(widths) - 1) > columns and max(widths[it] for it in cut) > 8:
+        widths[max(cut, key=lambda it: widths[it])] -= 1
 
 
 def _fit(cell: str, width: int, more: str) -> str:
