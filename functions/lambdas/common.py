@@ -71,6 +71,10 @@ class Services:
         return KeyValueRoutes(self.session, self.value("STORE_ARN"), sleep=self.sleep)
 
 
+# A state of Step Functions holds 256 KB, and what is larger fails in a way that nothing catches
+# (docs.aws.amazon.com/step-functions/latest/dg/concepts-error-handling.html, States.DataLimitExceeded): nobody would hear of it.
+# A strict site's rules alone can have thousands of lines to complain of.
+TEXT_LENGTH = 4000
 _T = TypeVar("_T")
 Step = Callable[[Event, Services], Result]
 
@@ -88,7 +92,7 @@ def handle(step: Step, event: Event, services: Services | None = None) -> Result
     try:
         result = step(event, services or default_services())
     except Exception as error:
-        log("ERROR", f"{type(error).__name__}: {error}", **about, seconds=round(time.monotonic() - begun, 3))
+        log("ERROR", cut(f"{type(error).__name__}: {error}"), **about, seconds=round(time.monotonic() - begun, 3))
         raise _named(error) from error
     log("INFO", "done", **about, seconds=round(time.monotonic() - begun, 3), result=result)
     return result
@@ -104,6 +108,11 @@ def given(event: Event, name: str, kind: type[_T]) -> _T:
     return found
 
 
+def cut(text: str, length: int = TEXT_LENGTH) -> str:
+    """The text's beginning, with a mark where something is left out."""
+    return text if len(text) <= length else f"{text[: length - 2]} …"
+
+
 def log(level: str, message: str, **fields: object) -> None:
     """One line. Lambda passes lines of JSON on as they are."""
     moment = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
@@ -112,10 +121,11 @@ def log(level: str, message: str, **fields: object) -> None:
 
 def _named(error: Exception) -> Exception:
     if isinstance(error, Busy | Conflict):
-        return Conflict(str(error))
+        return Conflict(cut(str(error)))
     if isinstance(error, Unavailable):
-        return Unavailable(str(error))
+        return Unavailable(cut(str(error)))
     if isinstance(error, UserError):
         kind = VerifyFailed if isinstance(error, VerifyFailed) else UserError
-        return kind(f"{error.what}: {error.fix}" if error.fix else error.what)
+        what = cut(error.what)
+        return kind(f"{what}: {error.fix}" if error.fix else what)
     return error

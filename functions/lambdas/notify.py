@@ -82,6 +82,8 @@ def _words(event: Event, services: Services) -> tuple[str, list[str]]:
         return f"{place} serves {version} (release {event.get('release')})", [line for line in (message, before, link) if line]
     if kind == "failed":
         return f"A release to {place} failed", [line for line in (_cause(event), "What was serving still serves.") if line]
+    if kind == "watch failed":
+        return f"Nobody watches release {event.get('release')} of {place} any more", [line for line in (_cause(event),) if line]
     if kind == "flipped back":
         return f"{place} went back to {event.get('serving')}: {version} set off an alarm", [message] if message else []
     return f"{place}: {kind}" + (f" ({version})" if version else ""), [message] if message else []

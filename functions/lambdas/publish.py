@@ -30,6 +30,8 @@ LARGE_FILES, LARGE_BYTES = 5_000, 1 << 30
 # A source's time orders releases: one from the future would hold back every release until then.
 _AHEAD_SECONDS = 300.0
 _WORKERS = 16
+# A commit's message may be of any length, what an execution's state and a build's variables hold is not.
+_MESSAGE, _WORDS = 500, 256
 
 
 def handler(event: Event, context: object) -> Result:
@@ -37,12 +39,15 @@ def handler(event: Event, context: object) -> Result:
 
 
 def step(event: Event, services: Services) -> Result:
-    """`{"run", "channel", "source", "who"}` → `{"run", "channel", "large"}`: nothing was done yet when it is large."""
+    """`{"run", "channel", "source", "who"}` → `{"run", "channel", "large", "event"}`.
+
+    Nothing was done yet when it is large: `event` is then what the project is to get (JSON), otherwise "".
+    """
     name, channel = common.given(event, "run", str), channels.parse(common.given(event, "channel", str))
     runs.key(services.site, name)
     artifact, source = _artifact(event, services), _source(event, services)
     if _is_large(artifact):
-        return {"run": name, "channel": channel, "large": True}
+        return {"run": name, "channel": channel, "large": True, "event": _event(event)}
     return _publish(event, services, artifact, source)
 
 
@@ -72,8 +77,9 @@ def _publish(event: Event, services: Services, artifact: Artifact, source: Sourc
         except UserError as error:
             error.what = error.what.replace(str(folder), artifact.name)  # that folder is gone when somebody reads it
             raise
-    runs.write(objects, site, name, _run(planned, manifest.version, source, channel, str(event.get("who") or "unknown")))
-    return {"run": name, "channel": channel, "large": False}
+    who = common.cut(str(event.get("who") or "unknown"), _WORDS)
+    runs.write(objects, site, name, _run(planned, manifest.version, source, channel, who))
+    return {"run": name, "channel": channel, "large": False, "event": ""}
 
 
 def _run(planned: Plan, version: str, source: Source, channel: str, who: str) -> runs.Run:
@@ -108,8 +114,18 @@ def _source(event: Event, services: Services) -> Source:
             f"the source's time {moment:.0f} lies in the future, or is none",
             "give it in seconds since 1970, from a clock that is right",
         )
-    texts = {name: str(source.get(name) or "") for name in ("commit", "branch", "message", "author")}
-    return Source("zip", moment, **texts)
+    texts = {name: common.cut(str(source.get(name) or ""), _WORDS) for name in ("commit", "branch", "author")}
+    return Source("zip", moment, **texts, message=common.cut(str(source.get("message") or ""), _MESSAGE))
+
+
+def _event(event: Event) -> str:
+    """What the event says, without more of its texts than is kept. What else somebody put into it stays behind."""
+    source = event["source"]
+    texts = {name: common.cut(str(source[name]), _WORDS) for name in ("commit", "branch", "author") if source.get(name)}
+    place = {name: source[name] for name in ("kind", "bucket", "key", "version", "time") if name in source}
+    said = {**place, **texts, "message": common.cut(str(source.get("message") or ""), _MESSAGE)}
+    who = common.cut(str(event.get("who") or ""), _WORDS)
+    return json.dumps({"run": event["run"], "channel": event["channel"], "source": said, "who": who}, ensure_ascii=False)
 
 
 def _is_large(artifact: Artifact) -> bool:

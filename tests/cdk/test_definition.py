@@ -107,12 +107,12 @@ def test_what_is_too_large_is_published_elsewhere() -> None:
     states = RELEASE["States"]
     (rule,) = states["Too large"]["Choices"]
     assert rule == {"Variable": "$.published.large", "BooleanEquals": True, "Next": "Publish large"}
-    assert states["Publish"]["ResultSelector"] == {"large.$": "$.Payload.large"}
+    assert states["Publish"]["ResultSelector"] == {"large.$": "$.Payload.large", "event.$": "$.Payload.event"}
     assert states["Publish"]["ResultPath"] == "$.published", "what is known of the run stays beside it"
     large = states["Publish large"]
     assert large["Resource"] == "arn:aws:states:::codebuild:startBuild.sync", "it is waited for"
     (event,) = large["Parameters"]["EnvironmentVariablesOverride"]
-    assert event == {"Name": "EVENT", "Type": "PLAINTEXT", "Value.$": "States.JsonToString($)"}
+    assert event == {"Name": "EVENT", "Type": "PLAINTEXT", "Value.$": "$.published.event"}
 
 
 @each_machine
@@ -134,6 +134,17 @@ def test_a_function_is_given_longer_than_it_may_take_and_tried_again_when_others
         assert {"Unavailable", "Conflict", "Lambda.TooManyRequestsException"} <= set(task["Retry"][0]["ErrorEquals"]), name
 
 
+def test_a_step_that_was_killed_after_it_may_have_flipped_is_run_again() -> None:
+    killed = {"Lambda.Unknown", "Sandbox.Timedout", "States.Timeout"}
+    again = {
+        name
+        for definition in (RELEASE, WATCH)
+        for name, task in tasks(definition).items()
+        if killed <= set(task["Retry"][0]["ErrorEquals"])
+    }
+    assert again == {"Flip", "Look"}, "both are harmless to repeat; to publish again would take as long again"
+
+
 def test_the_machines_end_by_themselves() -> None:
     longest = sum(task["TimeoutSeconds"] for task in tasks(RELEASE).values())
     assert RELEASE["TimeoutSeconds"] > longest
@@ -147,9 +158,9 @@ def test_a_failure_says_so_and_ends_as_one(definition: Definition) -> None:
         wanted = {"Notify": "Done", "Notify failure": "Failed", "Start watch": "Not watched"}.get(name, "Notify failure")
         assert failures(task) == {wanted}, name
     assert reachable(definition, "Notify failure") == {"Notify failure", "Failed"}
-    assert states["Notify failure"]["Parameters"]["Payload"]["event"] == "failed"
+    assert states["Notify failure"]["Parameters"]["Payload"]["event"] == ("watch failed" if definition is WATCH else "failed")
     assert states["Notify failure"]["Parameters"]["Payload"]["error.$"] == "$.failure"
-    assert states["Failed"] == {"Type": "Fail", "ErrorPath": "$.failure.Error", "CausePath": "$.failure.Cause"}
+    assert states["Failed"] == {"Type": "Fail", "ErrorPath": "$.failure.Error", "CausePath": "States.JsonToString($.failure)"}
     told = [task for task in tasks(definition).values() if "Notify failure" in failures(task)]
     assert told and all(task["Catch"][0]["ResultPath"] == "$.failure" for task in told)
 

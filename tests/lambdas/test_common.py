@@ -40,6 +40,17 @@ def test_errors_leave_under_names_that_the_state_machine_knows(error: Exception,
     assert (caught.type.__name__, str(caught.value)) == (name, text)
 
 
+@pytest.mark.parametrize("error", [UserError("x" * 300_000, "mend it"), VerifyFailed("é" * 300_000, ""), Busy("y" * 300_000, "")])
+def test_an_error_of_any_length_is_one_that_step_functions_can_catch(error: Exception, capsys: pytest.CaptureFixture[str]) -> None:
+    def step(event: Mapping[str, Any], services: Services) -> dict[str, Any]:
+        raise error
+
+    with pytest.raises((UserError, Conflict)) as caught:
+        common.handle(step, {}, SERVICES)
+    assert common.TEXT_LENGTH - 10 < len(str(caught.value)) < common.TEXT_LENGTH + 50 and "…" in str(caught.value)
+    assert len(capsys.readouterr().out) < 2 * common.TEXT_LENGTH + 30_000
+
+
 def test_each_event_leaves_one_line_of_json(capsys: pytest.CaptureFixture[str]) -> None:
     def step(event: Mapping[str, Any], services: Services) -> dict[str, Any]:
         if "bad" in event:

@@ -99,6 +99,10 @@ CAUSE = json.dumps({"errorMessage": "site.zip has no index.html: check the build
         ),
         ({"event": "failed"}, "A release to live of shop failed\nWhat was serving still serves."),
         (
+            {"event": "watch failed", "release": 7, "error": {"Error": "UserError", "Cause": CAUSE}},
+            f"Nobody watches release 7 of live of shop any more\nUserError: {json.loads(CAUSE)['errorMessage']}",
+        ),
+        (
             {"event": "flipped back", "channel": "live", "version": "v2", "serving": "v1", "message": "5xx: 9 % of requests"},
             "live of shop went back to v1: v2 set off an alarm\n5xx: 9 % of requests",
         ),

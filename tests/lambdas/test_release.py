@@ -27,7 +27,7 @@ def published(aws: Aws, word: str = "one", channel: str = "live", **more: Any) -
 def test_a_zip_goes_live_step_by_step(aws: Aws) -> None:
     source = aws.upload(pages("one"))
     event = {"run": "run-1", "channel": "live", "source": {**source, "commit": "abcdef0123", "branch": "main"}, "who": "sue"}
-    assert aws.run(publish.step, event) == {"run": "run-1", "channel": "live", "large": False}
+    assert aws.run(publish.step, event) == {"run": "run-1", "channel": "live", "large": False, "event": ""}
     assert aws.page() == (404, "404 Not Found\n"), "nothing serves before the flip"
     checked = aws.run(verify.step, event)
     version = checked["version"]
@@ -88,10 +88,26 @@ def test_previews_below_a_wildcard_have_hosts_of_their_own(aws: Aws) -> None:
 def test_a_zip_beyond_an_ordinary_site_is_left_to_codebuild(aws: Aws) -> None:
     many = {f"files/{number}.txt": "x" for number in range(publish.LARGE_FILES)}
     event = {"run": "big", "channel": "live", "source": aws.upload({"index.html": "big", **many})}
-    assert aws.run(publish.step, event) == {"run": "big", "channel": "live", "large": True}
+    done = aws.run(publish.step, event)
+    assert (done["run"], done["channel"], done["large"]) == ("big", "live", True)
     assert not aws.keys(""), "nothing was written"
-    assert aws.run(publish.large, event)["large"] is False
+    assert aws.run(publish.large, json.loads(done["event"]))["large"] is False
     assert len(load_manifest(aws.objects, SITE, runs.read(aws.objects, SITE, "big").version).assets) == publish.LARGE_FILES + 1
+
+
+def test_texts_of_any_length_come_into_no_state_and_no_variable_whole(aws: Aws) -> None:
+    """Step Functions takes 256 KB a state, and a process's variable has its bounds too."""
+    endless = "because " * 20_000
+    source = {**aws.upload({"index.html": "one"}), "message": f"Subject\n\n{endless}", "author": endless, "more": endless}
+    event = {"run": "r", "channel": "live", "source": source, "who": endless}
+    aws.run(publish.step, event)
+    run = runs.read(aws.objects, SITE, "r")
+    assert run.message.startswith("Subject\n") and len(run.message) + len(run.who) < 1000
+    assert len(aws.run(flip.step, event)["message"]) < 1000
+    heavy = {f"{number}.txt": "x" for number in range(publish.LARGE_FILES)}
+    event = {**event, "source": {**source, **aws.upload({"index.html": "big", **heavy}), "message": f"Subject\n\n{endless}"}}
+    told = aws.run(publish.step, event)["event"]
+    assert len(told.encode()) < 3000 and json.loads(told)["source"]["message"].startswith("Subject\n")
 
 
 def test_size_alone_makes_a_zip_large(aws: Aws) -> None:

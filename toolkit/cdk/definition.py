@@ -22,6 +22,10 @@ _LAMBDA = (
     "Lambda.SdkClientException",
     "Lambda.TooManyRequestsException",
 )
+# What becomes of a function that ran out of time or memory
+# (docs.aws.amazon.com/step-functions/latest/dg/concepts-error-handling.html). It may have flipped by then: only the step itself,
+# run again, finds out, writes what is missing of the ledger and goes on. Looks may flip, too. Publishing would take as long again.
+_KILLED = ("Lambda.Unknown", "Sandbox.Timedout", "States.Timeout")
 _CODEBUILD = ("CodeBuild.AccountLimitExceededException", "CodeBuild.CodeBuildException", "CodeBuild.SdkClientException")
 # Under the same name a second start of the same execution is the first one.
 _STATES = ("StepFunctions.AWSStepFunctionsException", "StepFunctions.SdkClientException", "StepFunctions.ThrottlingException")
@@ -51,18 +55,17 @@ class Definitions:
         """
         given = {"run.$": _RUN, "channel.$": "$.channel", "source.$": "$.source", "who.$": "$.who"}
         run = {"run.$": "$.run"}
+        published = {"large.$": "$.Payload.large", "event.$": "$.Payload.event"}
         flipped = "To be watched" if watched else "Notify"
         states = {
             "Begin": {"Type": "Pass", "Parameters": given, "Next": "Publish"},
-            "Publish": self._function(
-                "Publish", "$", to="Too large", ResultSelector={"large.$": "$.Payload.large"}, ResultPath="$.published"
-            ),
+            "Publish": self._function("Publish", "$", to="Too large", ResultSelector=published, ResultPath="$.published"),
             "Too large": _choice({"Variable": "$.published.large", "BooleanEquals": True, "Next": "Publish large"}, "Verify"),
             "Publish large": self._publish_large(large_seconds),
             "Verify": self._function("Verify", run, to="Flip", ResultPath=None),
-            "Flip": self._function("Flip", run, to=flipped, OutputPath="$.Payload"),
+            "Flip": self._function("Flip", run, to=flipped, passing=_KILLED, OutputPath="$.Payload"),
             **(self._start_watch() if watched else {}),
-            **self._ends({"previous.$": "$.previous"}, {"channel.$": "$.channel"}),
+            **self._ends("failed", {"previous.$": "$.previous"}, {"channel.$": "$.channel"}),
         }
         longest = large_seconds + sum(self.seconds.values())
         return {"Comment": "Releases an artifact", "StartAt": "Begin", "TimeoutSeconds": 2 * longest, "States": states}
@@ -76,16 +79,16 @@ class Definitions:
         choices = [{"Variable": "$.outcome", "StringEquals": outcome, "Next": to} for outcome, to in found.items()]
         states = {
             "Wait": {"Type": "Wait", "Seconds": max(_LOOK_SECONDS, watch_seconds // _MOST_LOOKS), "Next": "Look"},
-            "Look": self._function("Watch", _WATCHED, to="What now", OutputPath="$.Payload"),
+            "Look": self._function("Watch", _WATCHED, to="What now", passing=_KILLED, OutputPath="$.Payload"),
             "What now": {"Type": "Choice", "Choices": choices, "Default": "Notify"},
-            **self._ends({"serving.$": "$.serving"}, _RELEASE),
+            **self._ends("watch failed", {"serving.$": "$.serving"}, _RELEASE),
         }
         # A look that fails is tried again: that comes on top.
         longest = watch_seconds + 10 * sum(self.seconds.values())
         return {"Comment": "Flips back when an alarm goes off", "StartAt": "Wait", "TimeoutSeconds": longest, "States": states}
 
     def _publish_large(self, seconds: int) -> State:
-        event = {"Name": "EVENT", "Type": "PLAINTEXT", "Value.$": "States.JsonToString($)"}
+        event = {"Name": "EVENT", "Type": "PLAINTEXT", "Value.$": "$.published.event"}
         parameters = {"ProjectName": "${PublishLarge}", "EnvironmentVariablesOverride": [event]}
         return self._task("codebuild:startBuild.sync", parameters, seconds, _CODEBUILD, to="Verify", ResultPath=None)
 
@@ -105,24 +108,27 @@ class Definitions:
             "Not watched": {"Type": "Pass", "Parameters": {**kept, "message.$": said}, "Next": "Notify"},
         }
 
-    def _ends(self, more: Mapping[str, Any], failed: Mapping[str, Any]) -> dict[str, State]:
-        """Say how it went and be done; or say that it failed, and fail with the error of the step that did."""
+    def _ends(self, failure: str, more: Mapping[str, Any], failed: Mapping[str, Any]) -> dict[str, State]:
+        """Say how it went and be done; or say that it failed (`failure`), and fail with the error of the step that did."""
         went = {"event.$": "$.outcome", "run.$": _RUN, "message.$": "$.message", **_RELEASE, **more}
-        error = {"event": "failed", "run.$": _RUN, "error.$": "$.failure", **failed}
+        error = {"event": failure, "run.$": _RUN, "error.$": "$.failure", **failed}
         # Each try may repeat what did arrive, at the topic or at the webhook.
         unsaid = {"failure_path": "$.unsaid", "tries": 2, "ResultPath": None}
         return {
             "Notify": self._function("Notify", went, to="Done", failed="Done", **unsaid),
             "Done": {"Type": "Succeed"},
             "Notify failure": self._function("Notify", error, to="Failed", failed="Failed", **unsaid),
-            "Failed": {"Type": "Fail", "ErrorPath": "$.failure.Error", "CausePath": "$.failure.Cause"},
+            # An error has a name; what ran out of time may have no cause.
+            "Failed": {"Type": "Fail", "ErrorPath": "$.failure.Error", "CausePath": "States.JsonToString($.failure)"},
         }
 
-    def _function(self, name: str, payload: str | Mapping[str, Any], *, to: str, **rest: Any) -> State:
-        """Call the function `${name}` with `payload`: a JSONPath, or an object."""
+    def _function(self, name: str, payload: str | Mapping[str, Any], *, to: str, passing: Sequence[str] = (), **rest: Any) -> State:
+        """Call the function `${name}` with `payload`: a JSONPath, or an object. `passing`: what else is worth another try."""
         given = {"Payload.$": payload} if isinstance(payload, str) else {"Payload": payload}
         parameters = {"FunctionName": f"${{{name}}}", **given}
-        return self._task("lambda:invoke", parameters, self.seconds[name] + _SPARE_SECONDS, (*_PASSING, *_LAMBDA), to=to, **rest)
+        return self._task(
+            "lambda:invoke", parameters, self.seconds[name] + _SPARE_SECONDS, (*_PASSING, *_LAMBDA, *passing), to=to, **rest
+        )
 
     def _task(
         self,
