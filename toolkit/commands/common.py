@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import sys
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -136,7 +137,7 @@ def confirm(question: str, yes: bool, interactive: bool) -> None:
         return
     if not interactive:
         raise UserError(f"{question} Nobody is there to ask", "add --yes")
-    if input(f"{question} [y/N] ").strip().lower() not in ("y", "yes"):
+    if _answer(f"{question} [y/N] ").lower() not in ("y", "yes"):
         raise UserError("nothing was changed", "answer y to go on")
 
 
@@ -146,5 +147,15 @@ def confirm_name(question: str, name: str, yes: bool, interactive: bool) -> None
         return
     if not interactive:
         raise UserError(f"{question} Nobody is there to ask", "add --yes")
-    if input(f"{question}\nType {name} to go on: ").strip() != name:
+    if _answer(f"{question}\nType {name} to go on: ") != name:
         raise UserError("nothing was changed", f"type {name} to go on")
+
+
+def _answer(question: str) -> str:
+    """What the person types, "" for Ctrl-D. It is asked beside the result, which may go to a file."""
+    print(question, end="", file=sys.stderr, flush=True)
+    try:
+        return input().strip()
+    except EOFError:
+        print(file=sys.stderr)
+        return ""
