@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from tests.aws.account import BUCKET, DOMAIN, OUTPUTS, REGION, FakeAccount
 from tests.aws.conftest import Cli, said
 from tests.commands.conftest import write_site
+from toolkit.aws.target import AwsTarget
+from toolkit.engine import release
+from toolkit.engine.target import EdgeRun
 
 
 def deploy(cli: Cli, project: Path, word: str, *more: str) -> str:
@@ -95,11 +99,35 @@ def test_a_preview_without_a_host_is_explained_under_its_name(cli: Cli, project:
     assert (found["url"], found["version"], found["status"]) == (f"https://pr-12--blog.{DOMAIN}/about", version, 200)
 
 
+def test_who_comes_with_a_preview_s_cookie_is_told_of_the_preview(cli: Cli, project: Path) -> None:
+    live = deploy(cli, project, "one")
+    preview = deploy(cli, project, "two", "--channel", "pr-12")
+    (link,) = cli("deploy", "dist", "--channel", "pr-12", "--json").data["urls"]
+    by_hand = cli("explain", "/", "--header", "Cookie: __Host-preview=pr-12--blog", "--json").data
+    by_link = cli("explain", link, "--json").data
+    for found in (by_hand, by_link):
+        assert (found["channel"], found["version"][-7:], found["rule"]) == ("preview/pr-12", preview[-7:], "file /index.html")
+        assert (found["url"], found["headers"]["cache-control"]) == (f"https://{DOMAIN}/", "private, no-store")
+    for cookie in ("pr-13--blog", "pr-12--shop", "x" * 600):
+        found = cli("explain", "/", "--header", f"Cookie: __Host-preview={cookie}", "--json").data
+        assert (found["channel"], found["version"]) == ("live", live)
+
+
 def test_a_dry_run_writes_and_starts_nothing(cli: Cli, project: Path, account: FakeAccount) -> None:
     account.cloudformation().stacks["toolkit-site-blog"].outputs["WatchArn"] = machine = account.machine()
     assert cli("deploy", "dist", "--dry-run", "--json").data["watch"] is None
     assert account.store.pairs == {}
     assert account.connect(REGION, "").client("stepfunctions").list_executions(stateMachineArn=machine)["executions"] == []
+
+
+def watches(account: FakeAccount, machine: str) -> list[dict[str, Any]]:
+    """What the watches that were started have been given, by release."""
+    client = account.connect(REGION, "").client("stepfunctions")
+    started = [
+        client.describe_execution(executionArn=it["executionArn"])
+        for it in client.list_executions(stateMachineArn=machine)["executions"]
+    ]
+    return sorted((json.loads(it["input"]) for it in started), key=lambda it: int(it["release"]))
 
 
 def test_what_goes_live_is_watched_and_a_rollback_is_not(cli: Cli, project: Path, account: FakeAccount) -> None:
@@ -110,14 +138,38 @@ def test_what_goes_live_is_watched_and_a_rollback_is_not(cli: Cli, project: Path
     deploy(cli, project, "two", "--channel", "pr-1")
     cli("promote", "pr-1")
     assert cli("rollback", "--json").data["watch"] is None
-    client = account.connect(REGION, "").client("stepfunctions")
-    started = [
-        client.describe_execution(executionArn=it["executionArn"])
-        for it in client.list_executions(stateMachineArn=machine)["executions"]
-    ]
-    given = sorted((json.loads(it["input"]) for it in started), key=lambda it: int(it["release"]))
+    given = watches(account, machine)
     assert [(it["channel"], it["release"]) for it in given] == [("live", 1), ("live", 2)]
     assert given[0]["version"] == one["version"] and set(given[0]) == {"channel", "release", "version", "until"}
+
+
+def test_a_canary_is_watched_as_long_as_it_is_given_to_somebody(cli: Cli, project: Path, account: FakeAccount) -> None:
+    account.cloudformation().stacks["toolkit-site-blog"].outputs["WatchArn"] = machine = account.machine()
+    stable, shown = deploy(cli, project, "one"), deploy(cli, project, "two", "--channel", "pr-1")
+    assert cli("canary", shown, "--percent", "5", "--json").data["watch"] == "watched for 15 minutes: an alarm flips it back"
+    assert cli("canary", "--json").data["watch"] is None, "to ask is not to release"
+    assert cli("canary", "--percent", "50", "--json").data["watch"]
+    assert cli("canary", "stop", "--json").data["watch"] is None, "to what has served: an alarm must not go further back"
+    assert cli("canary", shown, "--percent", "5", "--json").data["watch"] and cli("canary", "finish", "--json").data["watch"]
+    given = [(it["release"], it["version"]) for it in watches(account, machine)]
+    assert given == [(1, stable), (2, shown), (3, shown), (5, shown), (6, shown)]
+
+
+def test_the_same_release_once_more_is_not_one_that_nobody_watches(cli: Cli, project: Path, account: FakeAccount) -> None:
+    """A deploy of a commit that is served already gives the release that there is: its watch has ended."""
+    machine, session = account.machine(), account.connect(REGION, "")
+    deploy(cli, project, "one")
+    target = AwsTarget(session, {**OUTPUTS, "WatchArn": machine}, edge=no_edge)
+    record = release.last(target.routes, "blog", "live")
+    assert record and target.released(record) == "watched for 15 minutes: an alarm flips it back"
+    client = session.client("stepfunctions")
+    for it in client.list_executions(stateMachineArn=machine)["executions"]:
+        client.stop_execution(executionArn=it["executionArn"])
+    assert target.released(record) == ""
+
+
+def no_edge(routes: object) -> EdgeRun:
+    raise AssertionError("nobody asks the functions")
 
 
 def test_that_nobody_watches_is_said_and_the_release_stands(cli: Cli, project: Path, account: FakeAccount) -> None:

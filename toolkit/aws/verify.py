@@ -27,7 +27,6 @@ from toolkit.engine.model import Manifest, Settings, Source
 from toolkit.engine.ports import ObjectStore, RouteStore
 from toolkit.engine.publish import plan, publish
 
-COOKIE = "__Host-preview"
 CHANNEL = f"{channels.PREVIEW}probe"
 # Edges learn of writes in seconds; what is not there after this long is a fault.
 PATIENCE_SECONDS = 90.0
@@ -82,7 +81,7 @@ class Probe:
     def ask(self, path: str, headers: Mapping[str, str] | None = None, *, method: str = "GET", scheme: str = "https") -> Reply:
         """As a visitor with the cookie."""
         given = dict(headers or {})
-        cookies = "; ".join(filter(None, (f"{COOKIE}={self.host.partition('.')[0]}", given.pop("cookie", ""))))
+        cookies = "; ".join(filter(None, (f"{channels.COOKIE}={self.host.partition('.')[0]}", given.pop("cookie", ""))))
         sent = {"accept": "text/html", "accept-encoding": "identity", "user-agent": "hosting-toolkit-verify", "cookie": cookies}
         return self.hosting.fetch(Asked(f"{scheme}://{self.hosting.domain}{path}", {**sent, **given}, method))
 

@@ -7,9 +7,9 @@ import gzip
 import zlib
 
 from toolkit.aws import verify_content as content
-from toolkit.aws.verify import CHANNEL, COOKIE, Differs, Probe, Trial, Unproven, blob_of, expect, shown
+from toolkit.aws.verify import CHANNEL, Differs, Probe, Trial, Unproven, blob_of, expect, shown
 from toolkit.aws.web import Asked, Reply
-from toolkit.engine import access, layout
+from toolkit.engine import access, channels, layout
 from toolkit.engine.errors import Unavailable
 
 _USER, _PASSWORD = "probe", "only-for-a-minute"
@@ -195,7 +195,7 @@ def preview_link(probe: Probe) -> str:
     cookie = reply.headers.get("set-cookie", "")
     expect(reply.status == 302 and reply.headers.get("location") == "/", f"the link answers {shown(reply, 'location')}")
     kept = all(word in cookie for word in ("Secure", "HttpOnly", "Path=/"))
-    expect(cookie.startswith(f"{COOKIE}={label};") and kept, f"the link sets the cookie {cookie!r}")
+    expect(cookie.startswith(f"{channels.COOKIE}={label};") and kept, f"the link sets the cookie {cookie!r}")
     back = probe.hosting.fetch(Asked(link))
     expect("Max-Age=0" in back.headers.get("set-cookie", ""), f"/_preview/ does not take the cookie back: {shown(back)}")
     wrong = probe.hosting.fetch(Asked(f"{link}no-preview"))

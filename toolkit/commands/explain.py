@@ -52,7 +52,11 @@ def run(args: argparse.Namespace, console: Console) -> int:
     if not parts.hostname or re.search(r"[\s\x00-\x1f]", url):
         raise UserError(f"{args.url!r} is no URL", "give one such as http://blog.localhost:8080/about, or a path")
     headers = {"cloudfront-forwarded-proto": parts.scheme, **dict(_header(text) for text in args.header)}
-    found = explain(target, parts.hostname, parts.path or "/", parts.query, args.method.upper(), headers)
+    path = parts.path or "/"
+    if label := _linked(target, parts.hostname, path):
+        # What the link leads to: the front page, for who has the cookie by then.
+        path, headers["cookie"] = "/", f"{channels.COOKIE}={label}"
+    found = explain(target, parts.hostname, path, parts.query, args.method.upper(), headers)
     console.result(found)
     _print(found, console)
     return 0
@@ -101,9 +105,11 @@ def explain(target: Target, host: str, path: str, query: str, method: str, heade
         # Only a rewrite to another origin takes other methods; its stand-in is a redirect.
         return target.edge(routes).request({**request, "method": "GET"})
 
+    label = request["cookies"].get(channels.COOKIE, {"value": ""})["value"]
+    asked, host = host, explaining.host_of(host, label, target.routes.get, ask)
     whose, gate = _whose(target, host, ask)
     found: dict[str, Any] = {
-        "url": f"{_origin_of(target, host)}{path}{query and '?'}{query}",
+        "url": f"{_origin_of(target, asked)}{path}{query and '?'}{query}",
         "method": method,
         "reads": reads,
         **whose,
@@ -117,6 +123,13 @@ def explain(target: Target, host: str, path: str, query: str, method: str, heade
         found |= _origin(target, edge, request, answer["uri"])
     found["rule"] = _rule(target, found, gate, host, path, ask)
     return found
+
+
+def _linked(target: Target, host: str, path: str) -> str:
+    """The label of the preview that a link leads to, "" for any other address."""
+    label = path.rpartition("/")[2]
+    is_link = host == target.names.previews and channels.is_label(label) and urlsplit(target.url(f"{label}.{host}")).path == path
+    return label if is_link else ""
 
 
 def _origin_of(target: Target, host: str) -> str:

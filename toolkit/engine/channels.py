@@ -16,9 +16,12 @@ from toolkit.engine.errors import UserError
 LIVE = "live"
 PREVIEW = "preview/"
 SITE_LENGTH = 30
+# Whoever sends it, with the first label of a preview's host, is shown that preview of the site (functions/edge/viewer_request.js).
+COOKIE = "__Host-preview"
 _SLUG_LENGTH = 63 - 2 - SITE_LENGTH
 _PLAIN = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
 _DIGEST_LENGTH = 12
+_LABEL = re.compile(rf"[a-z0-9-]{{1,{_SLUG_LENGTH}}}--[a-z0-9-]{{1,{SITE_LENGTH}}}")
 _HASHED = re.compile(rf"(.*-)?[0-9a-f]{{{_DIGEST_LENGTH}}}")
 
 
@@ -52,6 +55,11 @@ def slug(name: str) -> str:
     digest = hashlib.sha256(name.encode()).hexdigest()[:_DIGEST_LENGTH]
     stem = re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")[: _SLUG_LENGTH - _DIGEST_LENGTH - 1].strip("-")
     return f"{stem or 'x'}-{digest}" if stem != "xn" else f"x-{digest}"
+
+
+def is_label(text: str) -> bool:
+    """Whether a preview's host may begin so: `pr-12--shop`."""
+    return bool(_LABEL.fullmatch(text))
 
 
 def hosts(site: str, channel: str, names: Names, custom: tuple[str, ...] = ()) -> tuple[str, ...]:

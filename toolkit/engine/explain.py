@@ -12,7 +12,7 @@ from dataclasses import replace
 from typing import Any
 from urllib.parse import unquote
 
-from toolkit.engine import layout, patterns, pointers, slashes, uris
+from toolkit.engine import channels, layout, patterns, pointers, slashes, uris
 from toolkit.engine.decide import addresses_of
 from toolkit.engine.model import Manifest, Rule
 from toolkit.engine.pointers import Pointer, pointer
@@ -23,8 +23,21 @@ NONCE = "explained"
 _MARK = "/-/rule/"
 _RULE = re.compile(rf"{_MARK}(\d+)(\?|$)")
 _SIDE = re.compile(r"//side-(\d)\.invalid/")
+_PREVIEW = "preview.invalid"
 # Runs viewer-request for the request in question over a route store, given as a dict; what it answers.
 Ask = Callable[[Mapping[str, str]], dict[str, Any]]
+
+
+def host_of(host: str, label: str, read: Callable[[str], str | None], ask: Ask) -> str:
+    """The host whose pointer answers a visitor of `host` with a preview's cookie: the preview's, where that leads there."""
+    preview = f"{label}.{host}"
+    value = read(layout.host_key(preview)) if channels.is_label(label) else None
+    if not value:
+        return host
+    marked = {layout.host_key(preview): pointers.regated(value, lambda _: f"r{_PREVIEW}")}
+    if own := read(layout.host_key(host)):
+        marked[layout.host_key(host)] = own
+    return preview if _location(ask(marked)).startswith(f"//{_PREVIEW}/") else host
 
 
 def side(value: str, host: str, ask: Ask) -> Pointer | None:
