@@ -7,7 +7,7 @@ machine waits between them and begins again while the outcome is "watching".
 from __future__ import annotations
 
 from toolkit.aws.alarms import alarms
-from toolkit.engine import release, rollback
+from toolkit.engine import gates, release, rollback
 
 from . import common
 from .common import Event, Result, Services
@@ -41,6 +41,9 @@ def step(event: Event, services: Services) -> Result:
     if there is None or there.number != number:
         return _result(event, "overtaken", there.version if there else "", "another release came meanwhile")
     rung = [alarm for alarm in found if alarm.is_on and alarm.since > there.at]
+    if rung and gates.read(services.routes.get, services.site, channel).maintenance:
+        # A closed site answers 503 to everybody. The alarm stays on for a while after it is open again, so the watch ends here.
+        return _result(event, "overtaken", there.version, "the channel is closed for maintenance: whoever closed it looks after it")
     if rung:
         return _back(event, services, "; ".join(f"{alarm.name}: {alarm.reason}" for alarm in rung))
     return _result(event, "quiet" if over else "watching", there.version, "")

@@ -10,7 +10,7 @@ from lambdas.common import Result
 
 from tests.lambdas.alarms import alarm, ring
 from tests.lambdas.support import SITE, Aws
-from toolkit.engine import canary, release, rollback
+from toolkit.engine import access, canary, release, rollback
 from toolkit.engine.errors import UserError
 
 
@@ -106,6 +106,15 @@ def test_a_canary_s_alarm_takes_the_canary_away(aws: Aws, old: Result, new: Resu
     assert aws.run(watch.step, given)["outcome"] == "flipped back"
     live = aws.live()
     assert live and (live.version, live.canary, live.ended) == (new["version"], "", old["version"])
+
+
+def test_errors_of_a_site_that_is_closed_for_maintenance_take_nothing_back(aws: Aws, new: Result) -> None:
+    access.maintenance(aws.objects, aws.routes, SITE, "live", True, sleep=aws.sleep)
+    ring(aws, "5xx")
+    done = aws.run(watch.step, event(new))
+    assert (done["outcome"], done["serving"]) == ("overtaken", new["version"]) and "maintenance" in done["message"]
+    live = aws.live()
+    assert live and live.number == new["release"]
 
 
 def test_a_removed_channel_is_left_alone(aws: Aws) -> None:

@@ -6,11 +6,14 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from botocore.exceptions import ClientError
+
 from toolkit.aws import names
+from toolkit.aws.errors import code
 from toolkit.aws.objects import S3Objects
 from toolkit.aws.routes import KeyValueRoutes
 from toolkit.aws.session import STEADY, asking
-from toolkit.engine import channels
+from toolkit.engine import canary, channels
 from toolkit.engine.model import Release
 from toolkit.engine.ports import RouteStore
 from toolkit.engine.target import EdgeRun, Server
@@ -18,6 +21,7 @@ from toolkit.errors import Unavailable, UsageError, UserError
 
 # What a person or a build put live; a rollback goes to what has served before, and undoing that by itself would be worse.
 _WATCHED = ("deploy", "push", "promote")
+_CLOSED = "ExecutionAlreadyExists"
 
 
 class AwsTarget:
@@ -70,16 +74,29 @@ class AwsTarget:
     def released(self, record: Release) -> str:
         """Start the watch of a release to live. That it could not be started is said, as the release itself is made."""
         machine = self.outputs.get("WatchArn")
-        if not machine or not self._watch_minutes or record.channel != channels.LIVE or record.reason not in _WATCHED:
+        if not machine or not self._watch_minutes or record.channel != channels.LIVE or not _is_new_to_visitors(record):
             return ""
         until = record.at + self._watch_minutes * 60
-        given = {"channel": record.channel, "release": record.number, "version": record.version, "until": until}
+        shown = record.canary or record.version
+        given = {"channel": record.channel, "release": record.number, "version": shown, "until": until}
+        # Named after the release: to start it twice is to start it once.
+        name = f"{record.site}-{record.number}-{record.token[:12]}"
         try:
             with asking(machine, "states:StartExecution"):
-                # Named after the release: to start it twice is to start it once.
-                self.session.client("stepfunctions", config=STEADY).start_execution(
-                    stateMachineArn=machine, name=f"{record.site}-{record.number}-{record.token[:12]}", input=json.dumps(given)
-                )
+                try:
+                    self.session.client("stepfunctions", config=STEADY).start_execution(
+                        stateMachineArn=machine, name=name, input=json.dumps(given)
+                    )
+                except ClientError as error:
+                    if code(error) != _CLOSED:
+                        raise
+                    return ""  # deployed once more, and nothing changed: its watch has ended
         except (UserError, Unavailable) as error:
             return f"nobody watches this release: {error}"
         return f"watched for {self._watch_minutes} minutes: an alarm flips it back"
+
+
+def _is_new_to_visitors(record: Release) -> bool:
+    """Whether some of them get what they did not before: also a canary that begins, gets another share, or is finished, and not one
+    that is stopped."""
+    return record.reason in _WATCHED or (record.reason == canary.REASON and (bool(record.canary) or not record.ended))

@@ -64,11 +64,11 @@ def run(args: argparse.Namespace, console: Console) -> int:
         done = canary.start(target.objects, target.routes, step, version, args.percent, args.cookie)
     else:
         done = canary.set_percent(target.objects, target.routes, step, args.percent, args.cookie)
-    return show(target, done, console)
+    return show(target, done, console, target.released(done))
 
 
-def show(target: Target, record: Release, console: Console) -> int:
-    """Who gets what on the channel now."""
+def show(target: Target, record: Release, console: Console, told: str = "") -> int:
+    """Who gets what on the channel now; `told` is what the target does about it."""
     urls = [target.url(host) for host in record.hosts]
     running = {"version": record.canary, "percent": record.percent, "cookie": record.cookie or None} if record.canary else None
     console.result(
@@ -81,6 +81,7 @@ def show(target: Target, record: Release, console: Console) -> int:
             "ended": record.ended or None,
             "at": record.at,
             "who": record.who,
+            "watch": told or None,
             "urls": urls,
         }
     )
@@ -92,6 +93,8 @@ def show(target: Target, record: Release, console: Console) -> int:
         console.say(f"{name} serves {version} (release {record.number}, {common.age(record.at)} by {record.who})")
         by = f", told apart by the cookie {record.cookie} where they send it" if record.cookie else ""
         console.say(f"{record.percent:g} % of the visitors get {console.style(record.canary, 'yellow')}{by}")
+    if told:
+        console.say(f"  {told}")
     for url in urls:
         console.say(f"  {console.style(url, 'cyan')}")
     return 0
