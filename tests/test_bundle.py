@@ -111,10 +111,11 @@ def test_one_that_is_missing_or_older_than_its_sources_is_not_found(
     (tmp_path / "bundle.json").write_text(json.dumps(facts), encoding="utf-8")
     with pytest.raises(UserError, match="older than its sources") as caught:
         bundle.find(tmp_path)
-    assert caught.value.fix.startswith("run `make bundle`")
+    assert caught.value.fix.startswith("run `python -m toolkit.bundle`")
     shutil.rmtree(made.code)
     with pytest.raises(UserError, match="is not in"):
         bundle.find(tmp_path)
+    assert not bundle.is_made(tmp_path)
 
 
 def test_a_folder_can_be_named_and_is_taken_as_it_is(made: Bundle, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -124,6 +125,8 @@ def test_a_folder_can_be_named_and_is_taken_as_it_is(made: Bundle, tmp_path: Pat
     monkeypatch.setenv("TOOLKIT_BUNDLE", str(tmp_path / "nowhere"))
     with pytest.raises(UserError, match="nowhere"):
         bundle.find()
+    with pytest.raises(UserError, match="nowhere"):
+        bundle.is_made()
 
 
 def test_an_index_that_cannot_be_reached_is_one_sentence(

@@ -26,7 +26,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from toolkit.engine.model import canonical
-from toolkit.errors import EXIT_OK, EXIT_USER, UserError
+from toolkit.errors import EXIT_OK, EXIT_USER, INSTALL_AWS, UserError
 from toolkit.paths import resource
 from toolkit.sources.staging import staged
 from toolkit.workspace import home
@@ -42,7 +42,7 @@ _MOST_BYTES = 250_000_000
 _PACKAGE = Path(__file__).resolve().parent
 _FACTS = "bundle.json"
 _MODULE = re.compile(r"toolkit(\.\w+)+")
-_FIX = "run `make bundle` (or `python -m toolkit.bundle`)"
+_FIX = "run `python -m toolkit.bundle` (in a checkout: `make bundle`)"
 
 
 @dataclass(frozen=True)
@@ -66,6 +66,17 @@ def find(folder: Path | None = None) -> Bundle:
     if not named and _made(folder) != facts():
         raise UserError(f"the code of the Lambda functions in {folder} is older than its sources", _FIX)
     return found
+
+
+def is_made(folder: Path | None = None) -> bool:
+    """Whether `find` finds one. UserError for a folder that TOOLKIT_BUNDLE names and that holds none: nothing is put there."""
+    try:
+        find(folder)
+    except UserError:
+        if folder is None and VARIABLE in os.environ:
+            raise
+        return False
+    return True
 
 
 def make(folder: Path) -> Bundle:
@@ -122,7 +133,7 @@ def _pins() -> list[str]:
     try:
         return [f"{name}=={importlib.metadata.version(name)}" for name in LIBRARIES]
     except importlib.metadata.PackageNotFoundError as error:
-        raise UserError(f"the package {error.name} is not installed", "pip install 'hosting-toolkit[aws]'") from error
+        raise UserError(f"the package {error.name} is not installed", INSTALL_AWS) from error
 
 
 def _sources() -> dict[str, Path]:
@@ -183,7 +194,7 @@ def _install(folder: Path, pins: Sequence[str]) -> None:
         said = [line for line in done.stderr.splitlines() if line.startswith("ERROR")] or done.stderr.splitlines()
         raise UserError(
             f"pip could not fetch the functions' libraries: {said[-1] if said else done.returncode}",
-            "see that pip is installed here and reaches its package index, then run `make bundle` again",
+            "see that pip is installed here and reaches its package index, then try again",
         )
     for unread in (*folder.glob("*.dist-info"), folder / "bin", folder / "boto3" / "data", folder / "boto3" / "examples"):
         shutil.rmtree(unread, ignore_errors=True)

@@ -19,11 +19,7 @@ def synthesise(config: SiteConfig, folder: Path) -> None:
 
     UserError for what site.toml says and the stacks cannot be, or when a tool is missing.
     """
-    try:
-        bundle.find()
-    except UserError:
-        if bundle.VARIABLE in os.environ:
-            raise
+    if not bundle.is_made():
         bundle.make(bundle.default_folder())
     environ = {**os.environ, "CDK_OUTDIR": str(folder), "CDK_CONTEXT_JSON": "{}"}
     done = subprocess.run(

@@ -17,7 +17,7 @@ from toolkit.engine.advice import Advisor, SiteFacts
 from toolkit.engine.ports import RouteStore
 from toolkit.engine.stacks import Account
 from toolkit.engine.target import EdgeRun, Target
-from toolkit.errors import UsageError, UserError
+from toolkit.errors import INSTALL_AWS, UsageError, UserError
 from toolkit.paths import resource
 from toolkit.workspace import home
 
@@ -122,7 +122,7 @@ def _aws_advisor(config: SiteConfig | None, ways: Ways) -> Advisor:
 
     return AwsAdvisor(
         _facts(config),
-        Tools(bundle.find),
+        Tools(bundle.is_made),
         connect=ways.connect or session.session,
         lookup=ways.lookup or dns.lookup,
         fetch=ways.fetch or web.fetch,
@@ -153,4 +153,4 @@ def _edge(routes: Mapping[str, str] | RouteStore) -> EdgeRun:
 
 def _check_installed(library: str) -> None:
     if importlib.util.find_spec(library) is None:
-        raise UserError(f"the target aws needs {library}, which is not installed", "run `pip install 'hosting-toolkit[aws]'`")
+        raise UserError(f"the target aws needs {library}, which is not installed", INSTALL_AWS)

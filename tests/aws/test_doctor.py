@@ -101,7 +101,7 @@ class Surgery:
         self.facts = FACTS
         self.versions = {"aws-cdk-lib": "2.275.0", "awscrt": "0.38.0"}
         self.node = "v22.11.0"
-        self.bundle: Exception | None = None
+        self.bundle: Exception | bool = True
 
     def lookup(self, name: str, kind: str) -> tuple[str, ...]:
         found = self.records.get((name, kind), ())
@@ -116,9 +116,10 @@ class Surgery:
     def on(self, topic: str) -> list[Finding]:
         return [one for one in self.findings() if one.topic == topic]
 
-    def _bundle(self) -> None:
-        if self.bundle:
+    def _bundle(self) -> bool:
+        if isinstance(self.bundle, Exception):
             raise self.bundle
+        return self.bundle
 
 
 @pytest.fixture
@@ -340,7 +341,7 @@ def test_a_site_that_is_there_already_fits(surgery: Surgery) -> None:
         ("CDK", PROBLEM, {"versions": {"awscrt": "1"}}),
         ("CDK", PROBLEM, {"versions": {"aws-cdk-lib": "2.99.1"}}),
         ("awscrt", PROBLEM, {"versions": {"aws-cdk-lib": "2.275.0"}}),
-        ("bundle", PROBLEM, {"bundle": UserError("the bundle is not there", "run `make bundle`")}),
+        ("bundle", PROBLEM, {"bundle": UserError("the bundle is not there", "mend it")}),
     ],
 )
 def test_tools_of_this_machine(surgery: Surgery, topic: str, state: str, change: dict[str, Any]) -> None:
@@ -348,6 +349,12 @@ def test_tools_of_this_machine(surgery: Surgery, topic: str, state: str, change:
         setattr(surgery, name, value)
     assert [one.state for one in surgery.on(topic)] == [state]
     assert surgery.on(topic)[0].fix
+
+
+def test_a_bundle_that_up_will_make_is_no_fault(surgery: Surgery) -> None:
+    surgery.bundle = False
+    (found,) = surgery.on("bundle")
+    assert found.state == OK and "toolkit up" in found.what
 
 
 def test_who_does_not_answer_keeps_nobody_waiting() -> None:

@@ -12,12 +12,11 @@ from importlib import metadata
 
 from toolkit.aws.doctor import Patient, fine, wrong
 from toolkit.engine.advice import WARNING, Finding
-from toolkit.engine.errors import UserError
+from toolkit.errors import INSTALL_AWS, UserError
 
 NODE_LEAST, NODE_GOOD = 20, 22
 # From this one on the CDK loads its parts when they are used: 0.5 s instead of 9.
 CDK_LEAST = (2, 258)
-_EXTRA = "pip install 'hosting-toolkit[aws]'"
 
 
 def node_version() -> str:
@@ -39,9 +38,9 @@ def installed(distribution: str) -> str:
 
 @dataclass(frozen=True)
 class Tools:
-    """How this machine is looked at. `bundle` raises UserError when the functions' code is missing or old."""
+    """How this machine is looked at. `bundle` says whether the functions' code is there; UserError when `up` would not mend it."""
 
-    bundle: Callable[[], object]
+    bundle: Callable[[], bool]
     node: Callable[[], str] = node_version
     installed: Callable[[str], str] = installed
 
@@ -62,7 +61,7 @@ class Tools:
         least = ".".join(map(str, CDK_LEAST))
         text = self.installed("aws-cdk-lib")
         if not text:
-            yield wrong("aws-cdk-lib is not installed", _EXTRA)
+            yield wrong("aws-cdk-lib is not installed", INSTALL_AWS)
         elif tuple(int(part) for part in re.findall(r"\d+", text)[:2]) < CDK_LEAST:
             yield wrong(f"aws-cdk-lib {text} is too old, {least} is needed", f"pip install -U 'aws-cdk-lib>={least},<3'")
         else:
@@ -73,12 +72,12 @@ class Tools:
         if text:
             yield fine(f"awscrt {text}")
         else:
-            yield wrong("awscrt is not installed: requests to the route store are signed with it", _EXTRA)
+            yield wrong("awscrt is not installed: requests to the route store are signed with it", INSTALL_AWS)
 
     def check_bundle(self, patient: Patient) -> Iterator[Finding]:
         try:
-            self.bundle()
+            is_made = self.bundle()
         except UserError as error:
             yield wrong(error.what, error.fix)
         else:
-            yield fine("the functions' code is bundled")
+            yield fine("the functions' code is bundled" if is_made else "`toolkit up` will bundle the functions' code")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from botocore import exceptions as aws
 
-from toolkit.engine.errors import Unavailable, UserError
+from toolkit.errors import INSTALL_AWS, Unavailable, UserError
 
 _MISSING = (
     aws.NoCredentialsError,
@@ -79,7 +79,7 @@ def unanswered(error: aws.BotoCoreError, where: str) -> Exception:
     if isinstance(error, _MISSING):
         return UserError(f"{where}: no AWS credentials ({error})", "run `aws configure` or `aws sso login`, or set AWS_PROFILE")
     if isinstance(error, aws.MissingDependencyException):
-        return UserError(f"{where}: requests cannot be signed without awscrt", "pip install 'hosting-toolkit[aws]'")
+        return UserError(f"{where}: requests cannot be signed without awscrt", INSTALL_AWS)
     if isinstance(error, aws.EndpointProviderError | aws.NoRegionError | aws.ParamValidationError):
         return UserError(f"{where}: {error}", "check the region and the names that the target was set up with")
     if isinstance(error, _UNSENT):

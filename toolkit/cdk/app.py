@@ -16,7 +16,7 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from toolkit.config import SiteConfig, load
-from toolkit.errors import EXIT_OK, EXIT_USER, UserError
+from toolkit.errors import EXIT_OK, EXIT_USER, INSTALL_AWS, UserError
 
 if TYPE_CHECKING:
     from toolkit.cdk.stacks import Hosting
@@ -79,7 +79,7 @@ def hosting(config: SiteConfig, said: Mapping[str, Any]) -> Hosting:
 
 def _check_tools() -> None:
     if importlib.util.find_spec("aws_cdk") is None:
-        raise UserError("the AWS stacks need the CDK, which is not installed", "run `pip install 'hosting-toolkit[aws]'`")
+        raise UserError("the AWS stacks need the CDK, which is not installed", INSTALL_AWS)
     node = os.environ.get("JSII_NODE", "node")
     if shutil.which(node) is None:
         raise UserError(f"the CDK needs Node.js, and there is no {node} here", "install Node.js 22 or newer")
