@@ -194,6 +194,17 @@ def test_a_deploy_waits_for_a_prune_that_died_for_seconds_only(world: World) -> 
     assert leases.SWEEP_SECONDS <= world.clock.now - before < leases.SWEEP_SECONDS + 2
 
 
+def test_a_route_store_that_takes_long_to_list_does_not_keep_prune_from_its_work(world: World) -> None:
+    """In AWS a full one takes some hundred requests; to drop tables it is listed once more, and written to."""
+    series(world, 3)
+
+    def slow(call: str, what: object) -> None:
+        world.clock.now += 12 if call == "items" else 0.1
+
+    done = run(world, routes=HookedRoutes(world.routes, before=slow))
+    assert not done.stopped and done.blobs == 4 and done.tables
+
+
 def test_leases_of_the_dead_are_cleared_away(world: World) -> None:
     leases.Sweep(world.objects, SITE, world.clock).__enter__()
     leases.Deploying(world.objects, SITE, world.clock, world.clock.sleep).begin()

@@ -19,7 +19,10 @@ from toolkit.engine.errors import Busy, NotFound
 from toolkit.engine.ports import ObjectStore
 
 DEPLOY_SECONDS = 3600.0
-SWEEP_SECONDS = 10.0
+# Longer than it takes to list a full route store in AWS: some hundred requests, one after the other.
+SWEEP_SECONDS = 30.0
+# How often a prune that only reads looks for a deploy, which waits for it.
+_LOOK_SECONDS = 5.0
 _POLL_SECONDS = 0.1
 Clock = Callable[[], float]
 Sleep = Callable[[float], None]
@@ -53,8 +56,9 @@ class _Lease:
         return self._clock() >= self._until
 
     @property
-    def half_over(self) -> bool:
-        return self._clock() >= self._until - self._seconds / 2
+    def age(self) -> float:
+        """Seconds since it was announced."""
+        return self._clock() - (self._until - self._seconds)
 
     def others(self, kind: str) -> bool:
         """Whether an announcement of the other kind is there that has not expired."""
@@ -83,7 +87,7 @@ class Deploying:
 
     def keep(self) -> None:
         """Hold for at least half of DEPLOY_SECONDS from now."""
-        if self._lease.half_over and not self.begin():
+        if self._lease.age >= DEPLOY_SECONDS / 2 and not self.begin():
             self._broken = True
 
     def unbroken(self) -> bool:
@@ -140,7 +144,7 @@ class Sweep:
             raise GaveWay
 
     def keep(self) -> None:
-        if self._lease.half_over:
+        if self._lease.age >= _LOOK_SECONDS:
             self.renew()
 
     def __exit__(self, *error: object) -> None:
