@@ -191,7 +191,7 @@ def test_without_the_bootstrap_nothing_is_begun(cli: Cli, account: FakeAccount, 
     account.connect(region, "").client("ssm").delete_parameter(Name="/cdk-bootstrap/hnb659fds/version")
     error = said(cli("up", "--json"))
     assert error["what"] == f"account 123456789012, region {region}, is not bootstrapped for the CDK"
-    assert f"npx aws-cdk bootstrap aws://123456789012/{region}" in str(error["fix"])
+    assert f"npx aws-cdk@2 bootstrap aws://123456789012/{region}" in str(error["fix"])
     assert "CreateChangeSet" not in account.cloudformation().calls
 
 

@@ -44,7 +44,7 @@ def send(client: Any, asset: FileAsset, owner: str) -> Asset:
                     raise Unavailable(f"{where}: {error}") from error
                 if code(cause) == "NoSuchBucket":
                     missing = f"there is no bucket {asset.bucket}, where the CDK's bootstrap puts files"
-                    raise UserError(missing, f"run `npx aws-cdk bootstrap aws://{owner}/{asset.region}`") from error
+                    raise UserError(missing, f"run `npx aws-cdk@2 bootstrap aws://{owner}/{asset.region}`") from error
                 raise cause from error
         return Asset(asset.source.name, file.stat().st_size, True)
 

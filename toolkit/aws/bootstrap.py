@@ -28,7 +28,7 @@ def place_of(session: Any) -> Place:
 
 def check(session: Any, place: Place, region: str, *, least: int = 0, parameter: str = PARAMETER) -> None:
     """UserError when the CDK's bootstrap is missing in a region, or older than version `least`."""
-    fix = f"run `npx aws-cdk bootstrap aws://{place.account}/{region}`, once for this account and region"
+    fix = f"run `npx aws-cdk@2 bootstrap aws://{place.account}/{region}`, once for this account and region"
     where = f"account {place.account}, region {region}"
     with asking_first(session, where, "ssm:GetParameter"):
         try:
