@@ -166,6 +166,15 @@ def test_a_stack_that_is_not_this_site_s_is_refused(cli: Cli, account: FakeAccou
     assert account.store.pairs
 
 
+def test_what_somebody_else_s_stack_of_that_name_left_is_not_touched(cli: Cli, account: FakeAccount) -> None:
+    gone = account.cloudformation().put(SITE + "-old", {}, "DELETE_COMPLETE", team="sales")
+    gone.name, gone.resources = SITE, {"Data": ("AWS::S3::Bucket", "of-somebody-else", "DELETE_SKIPPED")}
+    del account.cloudformation().stacks[SITE + "-old"]
+    account.cloudformation().gone.append(gone)
+    assert cli("destroy", "--yes", "--json").code == 0
+    assert buckets(account) == ["of-somebody-else"]
+
+
 def test_what_cannot_be_deleted_is_named(cli: Cli, account: FakeAccount) -> None:
     account.cloudformation().undeletable = lambda kind, name: "it is in use" if kind.endswith("Distribution") else ""
     error = said(cli("destroy", "--yes", "--json"))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -37,7 +37,8 @@ def possessions(operations: Sequence[StackOperations], session: Any, site: str) 
     holdings: dict[tuple[str, str], Holding] = {}
     hosts: set[str] = set()
     for one in operations:
-        ids = one.deleted()
+        # A stack of that name may have been somebody else's before.
+        ids = [id for id in one.deleted() if _owner(one.describe(id)) == site]
         if there := one.describe():
             _check_owner(there, one, site)
             stacks.append(one.name)
@@ -53,12 +54,17 @@ def possessions(operations: Sequence[StackOperations], session: Any, site: str) 
 
 
 def _check_owner(stack: dict[str, Any], one: StackOperations, site: str) -> None:
-    tags = {item["Key"]: item["Value"] for item in stack.get("Tags", ())}
-    if tags.get(_TAG) != site:
+    if _owner(stack) != site:
         raise UserError(
-            f"the stack {one.name} in {one.region} was not made by this command: its tag {_TAG} is {tags.get(_TAG, 'missing')}",
+            f"the stack {one.name} in {one.region} was not made by this command: its tag {_TAG} is {_owner(stack)}",
             "delete it where it was made",
         )
+
+
+def _owner(stack: Mapping[str, Any] | None) -> str:
+    """The site that a stack was made for."""
+    tags = {item["Key"]: item["Value"] for item in (stack or {}).get("Tags", ())}
+    return str(tags.get(_TAG, "missing"))
 
 
 def _holding(resource: dict[str, Any], region: str, *, is_deleted: bool) -> Holding | None:
