@@ -60,7 +60,7 @@ class FakeCloudFormation:
         self.undeletable: Callable[[str, str], str] = lambda kind, name: ""
         self.physical: dict[str, str] = {}
         self.calls: list[str] = []
-        self.denied: dict[str, str] = {}
+        self.denied: dict[str, str | tuple[str, str]] = {}
         self.events: dict[str, Callable[[], object]] = {}
         self.requests: list[dict[str, str]] = []
         self._change_sets: dict[str, tuple[Stack, str, dict[str, Any], dict[str, str], dict[str, str]]] = {}
@@ -78,7 +78,8 @@ class FakeCloudFormation:
         self.events.get(operation, lambda: None)()
         try:
             if operation in self.denied:
-                raise AwsError(self.denied[operation], "as the test wants it")
+                given_up = self.denied[operation]
+                raise AwsError(*(given_up if isinstance(given_up, tuple) else (given_up, "as the test wants it")))
             found = getattr(self, f"_{operation}")(given)
         except AwsError as failed:
             return reply(request.url, 403 if failed.args[0] in ("AccessDenied", "ExpiredToken") else 400, error(*failed.args))

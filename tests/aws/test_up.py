@@ -150,10 +150,30 @@ def test_an_operation_under_way_is_waited_for(cli: Cli, account: FakeAccount) ->
     assert cli("up").code == 0
     stack = account.cloudformation().stacks[SITE]
     stack.status = "UPDATE_IN_PROGRESS"
-    stack.work = [("Bucket", "AWS::S3::Bucket", "UPDATE_COMPLETE", ""), ("", "", "UPDATE_COMPLETE", "")]
+    # Each look takes it one further.
+    stack.work = [("Bucket", "AWS::S3::Bucket", "UPDATE_COMPLETE", "")] * 5 + [("", "", "UPDATE_COMPLETE", "")]
     assert "an operation is under way on the stack toolkit-site-blog" in cli("diff").err
-    assert cli("up").code == 0
-    assert stack.status == "UPDATE_COMPLETE"
+    outcome = cli("up")
+    assert outcome.code == 0 and stack.status == "UPDATE_COMPLETE"
+    assert f"{SITE}: waiting for the operation that is under way (UPDATE_IN_PROGRESS)" in outcome.err
+
+
+@pytest.mark.parametrize(
+    ("operation", "code", "text"),
+    [
+        ("CreateChangeSet", "ValidationError", "Stack:arn is in UPDATE_IN_PROGRESS state and can not be updated."),
+        ("ExecuteChangeSet", "InvalidChangeSetStatus", "ChangeSet cannot be executed in its current status [OBSOLETE]"),
+    ],
+)
+def test_who_comes_second_hears_of_the_first(cli: Cli, account: FakeAccount, operation: str, code: str, text: str) -> None:
+    account.cloudformation().denied[operation] = (code, text)
+    error = said(cli("up", "--json"))
+    assert text in str(error["what"]) and error["fix"] == "somebody else is changing it: run the command again, it waits for them"
+
+
+def test_what_is_refused_was_not_put_back(cli: Cli, account: FakeAccount) -> None:
+    account.cloudformation().denied["CreateChangeSet"] = ("ValidationError", "Template format error: unsupported structure.")
+    assert said(cli("up", "--json"))["fix"] == "mend it and run the command again: nothing was changed"
 
 
 def test_a_stack_that_could_not_go_back_is_for_a_person(cli: Cli, account: FakeAccount) -> None:

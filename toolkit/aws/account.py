@@ -83,7 +83,7 @@ class CloudAccount:
         operations = self._operations(stack)
         there = operations.status()
         if there.endswith("_IN_PROGRESS") and there != "REVIEW_IN_PROGRESS":
-            yield Step(0, 0, f"{stack}: waiting for the operation that is under way ({there})")
+            yield Step(0, 0, note=f"{stack}: waiting for the operation that is under way ({there})")
             try:
                 yield from operations.follow()
             except UserError:
@@ -92,7 +92,7 @@ class CloudAccount:
             there = operations.status()
         if there in ("ROLLBACK_COMPLETE", "ROLLBACK_FAILED", "CREATE_FAILED"):
             # Of a first deployment that failed; CloudFormation updates no such stack.
-            yield Step(0, 0, f"{stack}: clearing away the deployment that failed")
+            yield Step(0, 0, note=f"{stack}: clearing away the deployment that failed")
             yield from operations.delete(self._execution_role(stack))
         elif there.endswith("_FAILED"):
             raise UserError(

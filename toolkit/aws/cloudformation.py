@@ -33,9 +33,11 @@ _HINTS = (
     ("CNAMEAlreadyExists|associated with a different resource", "take the host away from the other distribution: toolkit doctor"),
     ("AccessDenied|not authorized|UnauthorizedOperation", "allow it: `toolkit permissions up` prints the policy"),
     ("LimitExceeded|quota|TooMany", "remove what is no longer used, or ask AWS for a higher quota: toolkit doctor"),
+    ("_IN_PROGRESS state|OBSOLETE", "somebody else is changing it: run the command again, it waits for them"),
     ("already exists", "something of that name outlived an earlier stack: `toolkit destroy` takes it away"),
 )
 _AGAIN = "mend it and run the command again: CloudFormation has put the stack back to what it was"
+_REFUSED = "mend it and run the command again: nothing was changed"
 
 
 class StackOperations:
@@ -100,7 +102,8 @@ class StackOperations:
             if found["Status"] == "FAILED":
                 if _NOTHING.search(found.get("StatusReason", "")):
                     return None
-                raise UserError(f"{self._where}: {found.get('StatusReason', 'no change set')}", hint(found.get("StatusReason", "")))
+                reason = found.get("StatusReason", "no change set")
+                raise UserError(f"{self._where}: {reason}", hint(reason, _REFUSED))
             if found["Status"] == "CREATE_COMPLETE":
                 break
             self._sleep(_SECONDS)
@@ -201,8 +204,8 @@ class StackOperations:
             except ClientError as error:
                 if is_missing(error):
                     raise _Missing(self.name) from error
-                if code(error) == "ValidationError":
-                    raise UserError(f"{self._where}: {error}", hint(str(error))) from error
+                if code(error) in ("ValidationError", "InvalidChangeSetStatus"):
+                    raise UserError(f"{self._where}: {error}", hint(str(error), _REFUSED)) from error
                 raise
 
 
@@ -210,9 +213,9 @@ class _Missing(Exception):
     """There is no such stack."""
 
 
-def hint(reason: str) -> str:
+def hint(reason: str, otherwise: str = _AGAIN) -> str:
     """What to do about what AWS says."""
-    return next((fix for pattern, fix in _HINTS if re.search(pattern, reason)), _AGAIN)
+    return next((fix for pattern, fix in _HINTS if re.search(pattern, reason)), otherwise)
 
 
 def _change(found: Mapping[str, Any]) -> Change:

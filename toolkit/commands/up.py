@@ -91,7 +91,9 @@ def deploy(account: Account, site: str, yes: bool, console: Console) -> int:
 def deploy_stack(account: Account, stack: str, yes: bool, console: Console) -> StackPlan:
     with console.progress(stack, None, "resources") as bar:
         for step in account.settle(stack):
-            bar.set(step.doing or stack)
+            bar.set(step.doing or bar.title)
+            if step.note:
+                console.note(step.note)
     plan = account.plan(stack)
     if not plan.changes and not plan.id:
         console.note(f"{stack}: nothing to change")

@@ -49,7 +49,7 @@ class StackPlan:
 
 @dataclass(frozen=True)
 class Step:
-    """How far an operation on a stack has come, in resources. `doing` is for people; `note` is something they have to do now."""
+    """How far an operation on a stack has come, in resources. `doing` is for people; `note` is what they should know or do now."""
 
     done: int
     total: int
