@@ -25,6 +25,11 @@ function handler(event) {
   // Where a cookie shows a preview, the same address shows others something else.
   const isByCookie = (event.request.cookies || {})['__Host-preview'];
   if (isByCookie) headers['cache-control'] = { value: 'private, no-store' };
+  // A preview's service worker would stay in the browser, and answer for the site itself once the cookie is gone.
+  if (isByCookie && event.request.headers['service-worker']) {
+    response.statusCode = 403;
+    response.statusDescription = 'Forbidden';
+  }
   if (isByCookie || isPreviewHost(event.request)) headers['x-robots-tag'] = { value: 'noindex' };
   return response;
 }

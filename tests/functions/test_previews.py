@@ -206,6 +206,15 @@ def test_what_is_seen_by_a_cookie_is_for_one_visitor(engine: str, is_ours: bool,
 
 
 @pytest.mark.parametrize("engine", ENGINES)
+def test_a_preview_leaves_no_service_worker_on_the_site_s_own_host(engine: str) -> None:
+    """Browsers ask for its script with this header, and take it only with a status of 200 to 299 (W3C Service Workers, "Update")."""
+    plain = response_event({"x-amz-meta-edge": "{}"}, 200, OWN)
+    asked = [{**plain, "request": visit(label, "/sw.js", service_worker="script")["request"]} for label in ("pr-12--shop", None)]
+    seen, others = run(engine, {}, asked, "viewer_response")
+    assert (seen["statusCode"], others["statusCode"]) == (403, 200)
+
+
+@pytest.mark.parametrize("engine", ENGINES)
 def test_a_response_without_cookies_in_its_event_is_an_ordinary_one(engine: str) -> None:
     """Whether CloudFront shows the cookies there is unproven (docs/fidelity.md)."""
     plain = response_event({"x-amz-meta-edge": "{}"}, 200, OWN)
