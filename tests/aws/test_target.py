@@ -81,7 +81,7 @@ def test_canary_maintenance_pin_prune_and_status(cli: Cli, project: Path) -> Non
     kept = {it["version"]: it["reason"] for it in cli("prune", "--keep", "0", "--grace-hours", "-1", "--json").data["verdicts"]}
     assert kept[first] == "pinned" and kept[third] == "serving live"
     status = cli("status", "--json").data
-    assert status["target"] == "aws" and DOMAIN in status["server"]["where"]
+    assert status["target"] == "aws" and DOMAIN in status["server"]["where"] and status["push_to"] is None
     assert [(it["channel"], it["version"]) for it in status["channels"]] == [("live", third)]
 
 
@@ -201,5 +201,7 @@ def test_a_site_that_is_not_set_up(cli: Cli, project: Path, account: FakeAccount
 
 
 def test_verbs_that_mean_nothing_there_say_so(cli: Cli) -> None:
-    outcome = cli("serve", "--target", "aws")
-    assert outcome.code == 2 and "invalid choice: 'aws'" in outcome.err
+    for words in (("serve", "--target", "aws"), ("serve",)):
+        outcome = cli(*words)
+        assert outcome.code == 2 and "aws has no server to run here" in outcome.err
+    assert cli("serve", "--stop").out == "no server was running\n"

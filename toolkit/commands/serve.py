@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from toolkit.commands import common
 from toolkit.engine import channels, release
 from toolkit.engine.target import Server, Target
-from toolkit.errors import UserError
+from toolkit.errors import UsageError, UserError
 from toolkit.targets import SERVERS, open_target
 from toolkit.workspace import Workspace, home
 
@@ -31,17 +31,30 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--address", help="the address to listen on (default: 127.0.0.1, this machine only)")
     parser.add_argument("--stop", action="store_true", help="stop the server that runs in the background")
     parser.add_argument("--descriptor", type=int, help=argparse.SUPPRESS)
-    parser.add_argument("--target", choices=SERVERS, default=SERVERS[0], help=f"whose server (default: {SERVERS[0]})")
+    common.add_target(parser)
 
 
 def run(args: argparse.Namespace, console: Console) -> int:
-    target = open_target(args.target)
+    name = args.target or (SERVERS[0] if args.stop else _target_here())
+    if name not in SERVERS:
+        raise UsageError(f"{name} has no server to run here", f"see `toolkit status`, or add --target {SERVERS[0]}")
+    target = open_target(name)
     if args.stop:
         stopped = target.stop()
         console.result({"stopped": stopped})
         console.say("the server was stopped" if stopped else "no server was running")
         return 0
     return serve(target, args.address, args.port, args.descriptor, console)
+
+
+def _target_here() -> str:
+    """That of the site here; outside a project there is only one that could be meant."""
+    from toolkit import config
+
+    try:
+        return config.load(Path.cwd()).target
+    except config.NoConfig:
+        return SERVERS[0]
 
 
 def serve(target: Target, address: str | None, port: int | None, descriptor: int | None, console: Console) -> int:

@@ -44,20 +44,22 @@ def status(target: Target, site: str, console: Console) -> int:
     found = sorted(release.channels(target.routes, site), key=lambda one: (one.site, one.channel != channels.LIVE, one.channel))
     rules = {(one.site, one.channel): gates.read(target.routes.get, one.site, one.channel) for one in found}
     usage = target.routes.usage()
+    repository = Workspace(site).repository if site else None
+    pushable = repository if repository and repository.exists() else None
     console.result(
         {
             "target": target.name,
             "server": asdict(server),
             "channels": [_as_data(target, one, rules[one.site, one.channel]) for one in found],
             "route_store": {"keys": usage.items, "bytes": usage.bytes, "limit": limits.STORE_BYTES},
-            "push_to": str(Workspace(site).repository) if site else None,
+            "push_to": str(pushable) if pushable else None,
         }
     )
     colour = "green" if server.state == "running" else "yellow"
     console.say(f"server   {console.style(server.state, colour)}  {server.where}")
     console.say(f"routes   {usage.bytes:,} of {limits.STORE_BYTES:,} bytes in {usage.items:,} keys")
-    if site and Workspace(site).repository.exists():
-        console.say(f"push to  {Workspace(site).repository}")
+    if pushable:
+        console.say(f"push to  {pushable}")
     console.say()
     if not found:
         console.say(f"nothing is serving{f' for {site}' if site else ''}; start with `toolkit up`, then `toolkit deploy`")
