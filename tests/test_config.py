@@ -118,6 +118,12 @@ def test_the_canonical_host_is_one_of_the_hosts() -> None:
         read('name = "x"\ncanonical = "*.example.com"\nhosts = ["*.example.com"]')
 
 
+def test_more_hosts_than_a_record_holds_are_refused_before_anything_is_built() -> None:
+    listed = ", ".join(f'"host-{number}.example.com"' for number in range(30))
+    with pytest.raises(UserError, match="line 2: the 30 hosts take [0-9]+ bytes, 500 fit"):
+        read(f'name = "shop"\nhosts = [{listed}]\n')
+
+
 def test_one_host_may_be_a_wildcard_for_previews() -> None:
     assert read('name = "x"\nhosts = ["example.com", "*.example.com"]').hosts == ("example.com", "*.example.com")
     with pytest.raises(UserError, match=r"line 2: hosts has \*.example.com and \*.example.org"):

@@ -23,6 +23,8 @@ from toolkit.errors import UserError
 FILE_NAME = "site.toml"
 SCHEMA_FILE = Path(__file__).parent / "data" / "site.schema.json"
 DEFAULT_PRESET = "plain-html"
+# What is left of the 1,024 bytes of a channel's record; one update of the route store moves all of its hosts.
+_HOSTS_BYTES = 500
 
 
 class NoConfig(UserError):
@@ -162,6 +164,13 @@ def _check_hosts(config: SiteConfig, shown: str, text: str) -> None:
     if len(wildcards) > 1:
         line = line_of(text, ("hosts",))
         raise UserError(f"{shown} line {line}: hosts has {' and '.join(wildcards)}", "keep one: all previews lie below it")
+    size = sum(len(host) + len('"",') for host in config.hosts)
+    if size > _HOSTS_BYTES:
+        line = line_of(text, ("hosts",))
+        raise UserError(
+            f"{shown} line {line}: the {len(config.hosts)} hosts take {size} bytes, {_HOSTS_BYTES} fit a release's record",
+            "name fewer of them; let the others redirect where their DNS is",
+        )
     named = [host for host in config.hosts if host not in wildcards]
     if config.canonical and config.canonical not in named:
         line = line_of(text, ("canonical",))

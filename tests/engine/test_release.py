@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
 import pytest
 
@@ -280,6 +281,14 @@ def test_removing_takes_the_hosts_and_keeps_the_ledger(world: World) -> None:
     assert world.ask("/", "preview/x").status == 404
     assert release.current(world.routes, SITE, "preview/x") is None
     assert [entry.reason for entry in world.ledger("preview/x")] == ["remove", "deploy"]
+
+
+def test_hosts_that_do_not_fit_the_record_are_named_and_a_long_name_of_who_acts_is_cut(world: World) -> None:
+    manifest = world.publish(world.plan({"index.html": "x"}))
+    many = tuple(f"host-{number}.example.com" for number in range(40))
+    with pytest.raises(UserError, match="the 40 hosts of live of shop do not fit"):
+        world.release(world.request(manifest.version, hosts=many))
+    assert world.release(replace(world.request(manifest.version), who="w" * 2000)).who == "w" * 64
 
 
 def test_a_note_of_any_length_and_script_fits(world: World) -> None:

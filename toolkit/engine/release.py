@@ -15,7 +15,7 @@ from dataclasses import dataclass, field, replace
 from itertools import islice
 
 from toolkit.engine import hosts, layout, leases, limits, tables
-from toolkit.engine.errors import Busy, Conflict, NotFound, Superseded, Unavailable, UserError
+from toolkit.engine.errors import Busy, Conflict, LimitExceeded, NotFound, Superseded, Unavailable, UserError
 from toolkit.engine.model import Manifest, Release
 from toolkit.engine.ports import ObjectStore, RouteStore
 
@@ -48,6 +48,8 @@ class Request:
 
 
 Decide = Callable[[Release | None], Request]
+# Of who acts so much is kept: a record has to fit a value of the route store.
+_WHO = 64
 # How many releases are looked through for the one that served a minute ago.
 _EARLIER = 20
 
@@ -227,7 +229,7 @@ def _record(request: Request, before: Release | None, now: float) -> Release:
         version=request.version,
         order=_order(request, before, now),
         at=now,
-        who=request.who,
+        who=request.who[:_WHO],
         reason=request.reason,
         token=request.token,
         hosts=request.hosts,
@@ -242,6 +244,11 @@ def _record(request: Request, before: Release | None, now: float) -> Release:
     # The note gives way until the record fits a value of the route store: a commit's message may be of any length.
     while record.note and len(record.to_json()) > limits.VALUE_BYTES:
         record = replace(record, note=record.note[: len(record.note) * 3 // 4])
+    if len(record.to_json()) > limits.VALUE_BYTES:
+        raise LimitExceeded(
+            f"the {len(record.hosts)} hosts of {record.channel} of {record.site} do not fit its record in the route store",
+            "name fewer hosts, or shorter ones; redirect the others at their DNS provider",
+        )
     return record
 
 
