@@ -120,7 +120,7 @@ def test_the_canonical_host_is_one_of_the_hosts() -> None:
 
 def test_more_hosts_than_a_record_holds_are_refused_before_anything_is_built() -> None:
     listed = ", ".join(f'"host-{number}.example.com"' for number in range(30))
-    with pytest.raises(UserError, match="line 2: the 30 hosts take [0-9]+ bytes, 500 fit"):
+    with pytest.raises(UserError, match=r"line 2: the 30 hosts take [0-9]+ bytes, 500 fit"):
         read(f'name = "shop"\nhosts = [{listed}]\n')
 
 
