@@ -35,9 +35,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--only", default="", help="what a scenario or a mistake has in its name")
     parser.add_argument("--keep", type=Path, help="leave the templates in this folder")
     given = parser.parse_args(arguments)
-    begun = time.monotonic()
+    begun, wanted = time.monotonic(), _chosen(given.only, quick() if given.quick else plays())
+    if not wanted:
+        parser.error(f"nothing has {given.only!r} in its name")
     with tempfile.TemporaryDirectory(prefix="rehearsal-") as scratch:
-        wrong = _rehearse(_chosen(given.only, quick() if given.quick else plays()), given.keep or Path(scratch), given.details)
+        wrong = _rehearse(wanted, given.keep or Path(scratch), given.details)
     print(f"\n{'all held' if not wrong else f'{wrong} went wrong'}, {time.monotonic() - begun:.0f} s")
     return 1 if wrong else 0
 

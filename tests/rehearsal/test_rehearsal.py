@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import require_tool
+from tests.rehearsal.__main__ import main
 from tests.rehearsal.checks import SCENARIOS
 from tests.rehearsal.mutations import MUTATIONS
 from tests.rehearsal.plays import HOSTS, Line, Play, failed, mutated, plays, quick
@@ -30,6 +31,12 @@ def test_a_release_goes_through_and_a_wrong_role_does_not(tmp_path: Path) -> Non
     assert done.returncode == 0, done.stdout + done.stderr
     expected = sum(1 if play.mutation else len(play.names) for play in quick())
     assert done.stdout.count("  ✓ ") == expected, done.stdout
+
+
+def test_what_is_not_there_has_not_held() -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(["--only", "a name that nothing has"])
+    assert ended.value.code == 2
 
 
 def test_everything_is_played_and_every_mistake_made() -> None:
