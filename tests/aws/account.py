@@ -74,9 +74,9 @@ class FakeAccount:
         session.events.register_first("before-send.sts.AssumeRole", self._assume)
         return session
 
-    def bootstrap(self, version: str = "21") -> None:
+    def bootstrap(self, version: str = "21", home: str = REGION) -> None:
         """What `cdk bootstrap` leaves, in both regions."""
-        for region in (REGION, "us-east-1"):
+        for region in (home, "us-east-1"):
             session = self.connect(region, "")
             name = "/cdk-bootstrap/hnb659fds/version"
             session.client("ssm").put_parameter(Name=name, Value=version, Type="String", Overwrite=True)

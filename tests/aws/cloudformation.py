@@ -161,6 +161,8 @@ class FakeCloudFormation:
         stack, kind, template, parameters, tags = self._change_sets.pop(given["ChangeSetName"])
         changes = list(_changes(stack.template.get("Resources", {}), template["Resources"]))
         stack.work = [("", "", f"{kind}_IN_PROGRESS", "User Initiated")]
+        if kind == "CREATE":  # a first deployment keeps its tags when it fails
+            stack.tags = tags
         verbs = {"Add": "CREATE", "Modify": "UPDATE", "Remove": "DELETE"}
         for change in changes:
             name, type_ = change["LogicalResourceId"], change["ResourceType"]

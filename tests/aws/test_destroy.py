@@ -166,6 +166,21 @@ def test_a_stack_that_is_not_this_site_s_is_refused(cli: Cli, account: FakeAccou
     assert account.store.pairs
 
 
+def test_a_site_of_the_same_name_in_another_region_keeps_its_alarms(cli: Cli, account: FakeAccount, project: Path) -> None:
+    (project / "site.toml").write_text('name = "blog"\ntarget = "aws"\n[aws]\nregion = "us-west-2"\n')
+    error = said(cli("destroy", "--yes", "--json"))
+    assert error["what"] == "the stack toolkit-alarms-blog in us-east-1 belongs to the site blog in eu-west-1, not in us-west-2"
+    assert '[aws] region = "eu-west-1"' in str(error["fix"])
+    assert ALARMS in account.cloudformation("us-east-1").stacks
+
+
+def test_a_stack_that_was_never_begun_is_taken_away(cli: Cli, account: FakeAccount) -> None:
+    """What an `up` leaves that was ended between a change set and its execution: an empty stack, which has no tags yet."""
+    stack = account.cloudformation("us-east-1").stacks[ALARMS]
+    stack.status, stack.tags, stack.resources = "REVIEW_IN_PROGRESS", {}, {}
+    assert cli("destroy", "--yes", "--json").data["left"] == []
+
+
 def test_what_somebody_else_s_stack_of_that_name_left_is_not_touched(cli: Cli, account: FakeAccount) -> None:
     gone = account.cloudformation().put(SITE + "-old", {}, "DELETE_COMPLETE", team="sales")
     gone.name, gone.resources = SITE, {"Data": ("AWS::S3::Bucket", "of-somebody-else", "DELETE_SKIPPED")}

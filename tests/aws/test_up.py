@@ -38,7 +38,7 @@ def test_the_stacks_follow_each_other(cli: Cli, account: FakeAccount) -> None:
     ]
     alarms = account.cloudformation("us-east-1").stacks[ALARMS]
     assert alarms.status == "CREATE_COMPLETE" and alarms.parameters == {"DistributionId": "E123EXAMPLE"}
-    assert account.cloudformation().stacks[SITE].tags == {"toolkit:site": "blog"}
+    assert account.cloudformation().stacks[SITE].tags == alarms.tags == {"toolkit:site": "blog", "toolkit:region": "eu-west-1"}
 
 
 def test_a_certificate_comes_first_and_its_arn_goes_on(cli: Cli, account: FakeAccount, project: Path) -> None:
@@ -227,6 +227,18 @@ def test_what_is_for_this_machine_is_refused(cli: Cli) -> None:
         outcome = cli("up", *flags)
         assert outcome.code == 2 and f"{flags[0]} is for a server" in outcome.err
     assert cli("diff", "--target", "local").code == 2
+
+
+def test_a_stack_that_is_another_s_is_left_as_it_is(cli: Cli, project: Path, account: FakeAccount) -> None:
+    account.cloudformation().put(SITE, {}, toolkit_site="other")
+    for verb in ("up", "diff"):
+        assert "was not made by this command: its tag toolkit:site is other" in str(said(cli(verb, "--json"))["what"])
+    del account.cloudformation().stacks[SITE]
+    assert cli("up").code == 0
+    (project / "site.toml").write_text('name = "blog"\ntarget = "aws"\n[aws]\nregion = "us-west-2"\n')
+    account.bootstrap(home="us-west-2")
+    assert "belongs to the site blog in eu-west-1, not in us-west-2" in str(said(cli("up", "--json"))["what"])
+    assert account.cloudformation("us-west-2").stacks == {}
 
 
 def test_a_stack_of_somebody_s_own_is_left_alone(cli: Cli, project: Path, account: FakeAccount) -> None:

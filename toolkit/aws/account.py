@@ -70,6 +70,10 @@ class CloudAccount:
         for stack in {stack.region: stack for stack in self._assembly.stacks}.values():
             where = stack.bootstrap_parameter or bootstrap.PARAMETER
             bootstrap.check(self._session, self._place, stack.region, least=stack.bootstrap, parameter=where)
+        for stack in self._assembly.stacks:
+            operations = self._operations(stack.name)
+            if there := operations.describe():
+                removal.check_owner(there, operations, self._site, self._place.region)
         return [stack.name for stack in self._assembly.stacks]
 
     def upload(self) -> Iterator[Asset]:
@@ -104,7 +108,10 @@ class CloudAccount:
         artifact = self._assembly.stack(stack)
         operations = self._operations(stack)
         return operations.plan(
-            self._template_url(artifact), self._parameters(artifact), artifact.tags, role=self._execution_role(stack)
+            self._template_url(artifact),
+            self._parameters(artifact),
+            {**artifact.tags, removal.REGION_TAG: self._place.region},
+            role=self._execution_role(stack),
         )
 
     def drop(self, plan: StackPlan) -> None:

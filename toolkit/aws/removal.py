@@ -18,7 +18,7 @@ from toolkit.errors import Unavailable, UserError
 BUCKET, STORE, LOGS = "AWS::S3::Bucket", "AWS::CloudFront::KeyValueStore", "AWS::Logs::LogGroup"
 _RECORDS = "AWS::Route53::RecordSet"
 _KEPT = "DELETE_SKIPPED"
-_TAG = "toolkit:site"
+SITE_TAG, REGION_TAG = "toolkit:site", "toolkit:region"
 _PAGE = 1000
 
 
@@ -38,9 +38,9 @@ def possessions(operations: Sequence[StackOperations], session: Any, site: str) 
     hosts: set[str] = set()
     for one in operations:
         # A stack of that name may have been somebody else's before.
-        ids = [id for id in one.deleted() if _owner(one.describe(id)) == site]
+        ids = [id for id in one.deleted() if _tags(one.describe(id)).get(SITE_TAG) == site]
         if there := one.describe():
-            _check_owner(there, one, site)
+            check_owner(there, one, site, session.region_name)
             stacks.append(one.name)
             ids.append(there["StackId"])
         for id in ids:
@@ -53,18 +53,29 @@ def possessions(operations: Sequence[StackOperations], session: Any, site: str) 
     return Found(tuple(stacks), tuple(it for it in holdings.values() if exists(session, it)), frozenset(hosts))
 
 
-def _check_owner(stack: dict[str, Any], one: StackOperations, site: str) -> None:
-    if _owner(stack) != site:
+def check_owner(stack: Mapping[str, Any], one: StackOperations, site: str, home: str) -> None:
+    """UserError when the stack is not that of `site` in the region `home`: certificate and alarms of all sites are in one region.
+
+    A stack that was never begun has no tags, and nothing in it.
+    """
+    if stack["StackStatus"] == "REVIEW_IN_PROGRESS":
+        return
+    tags = _tags(stack)
+    whose, where = tags.get(SITE_TAG, "missing"), tags.get(REGION_TAG, home)
+    if whose != site:
         raise UserError(
-            f"the stack {one.name} in {one.region} was not made by this command: its tag {_TAG} is {_owner(stack)}",
-            "delete it where it was made",
+            f"the stack {one.name} in {one.region} was not made by this command: its tag {SITE_TAG} is {whose}",
+            "change and delete it where it was made",
+        )
+    if where != home:
+        raise UserError(
+            f"the stack {one.name} in {one.region} belongs to the site {site} in {where}, not in {home}",
+            f'say [aws] region = "{where}" in site.toml; a second site, in another region, needs another name',
         )
 
 
-def _owner(stack: Mapping[str, Any] | None) -> str:
-    """The site that a stack was made for."""
-    tags = {item["Key"]: item["Value"] for item in (stack or {}).get("Tags", ())}
-    return str(tags.get(_TAG, "missing"))
+def _tags(stack: Mapping[str, Any] | None) -> dict[str, str]:
+    return {item["Key"]: item["Value"] for item in (stack or {}).get("Tags", ())}
 
 
 def _holding(resource: dict[str, Any], region: str, *, is_deleted: bool) -> Holding | None:
