@@ -31,7 +31,8 @@ def step(event: Event, services: Services) -> Result:
     found = alarms(services.session, names)
     if missing := sorted(set(names) - {alarm.name for alarm in found}):
         common.log("WARNING", f"there is no alarm {', '.join(missing)}: deploy the stack of the alarms", channel=channel)
-    over = services.clock() >= common.given(event, "until", float)
+    until = common.given(event, "until", float)
+    over = services.clock() >= until
     if not over and not any(alarm.is_on for alarm in found):
         # The store is asked when there is something to decide: its requests would be most of what a watch costs.
         return _result(event, "watching", "", "")
@@ -40,7 +41,8 @@ def step(event: Event, services: Services) -> Result:
         return _back(event, services, there.note)
     if there is None or there.number != number:
         return _result(event, "overtaken", there.version if there else "", "another release came meanwhile")
-    rung = [alarm for alarm in found if alarm.is_on and alarm.since > there.at]
+    # What begins later is not this release's: one that is deployed again unchanged has a watch that is over from the start.
+    rung = [alarm for alarm in found if alarm.is_on and there.at < alarm.since <= until]
     if rung and gates.read(services.routes.get, services.site, channel).maintenance:
         # A closed site answers 503 to everybody. The alarm stays on for a while after it is open again, so the watch ends here.
         return _result(event, "overtaken", there.version, "the channel is closed for maintenance: whoever closed it looks after it")

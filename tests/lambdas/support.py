@@ -95,7 +95,8 @@ class HookedServices(Services):
 class Aws:
     """Everything that the handlers reach. `asked` are the requests that left for the network.
 
-    The clock moves when somebody sleeps. It begins an hour ago, so that what moto dates, as alarms' states, is newer.
+    The clock moves when somebody sleeps. It begins five minutes ago, so that what moto dates, as alarms' states, is newer than a
+    release and not later than its watch.
     """
 
     def __init__(self) -> None:
@@ -109,7 +110,7 @@ class Aws:
         self.read: Callable[[str], str | None] = lambda key: self.store.pairs.get(key)
         self._edge = Edge(_Reads(self), resource("functions") / "edge")
         self.asked: list[Asked] = []
-        self.slept = -3600.0
+        self.slept = -300.0
         self.env = {
             "SITE": SITE,
             "BUCKET": BUCKET,

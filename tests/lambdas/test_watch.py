@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from lambdas import watch
+from lambdas import flip, watch
 from lambdas.common import Result
 
 from tests.lambdas.alarms import alarm, ring
@@ -59,6 +59,17 @@ def test_an_alarm_from_before_the_release_does_not_count(aws: Aws, old: Result) 
     assert aws.page() == (200, "<title>new</title>")
 
 
+def test_an_alarm_from_after_the_watch_does_not_count(aws: Aws, new: Result) -> None:
+    """A build that is started once more hours later is the release that there is: its time is over."""
+    again = aws.run(flip.step, {"run": "run-new"}, WATCH_MINUTES="1")
+    assert (again["release"], again["until"]) == (new["release"], new["at"] + 60)
+    aws.sleep(3600)
+    ring(aws, "5xx")
+    assert aws.run(watch.step, event(again))["outcome"] == "quiet"
+    live = aws.live()
+    assert live and live.number == new["release"]
+
+
 def test_an_alarm_that_is_over_or_is_another_s_does_not_count(aws: Aws, new: Result) -> None:
     ring(aws, "5xx")
     alarm(aws, "5xx", "INSUFFICIENT_DATA")
@@ -102,7 +113,7 @@ def test_a_canary_s_alarm_takes_the_canary_away(aws: Aws, old: Result, new: Resu
     step = canary.Step(SITE, "live", "sue")
     started = canary.start(aws.objects, aws.routes, step, old["version"], 50, clock=aws.clock, sleep=aws.sleep)
     ring(aws, "5xx")
-    given = {"channel": "live", "release": started.number, "version": started.canary, "until": aws.clock() + 60}
+    given = {"channel": "live", "release": started.number, "version": started.canary, "until": aws.clock() + 900}
     assert aws.run(watch.step, given)["outcome"] == "flipped back"
     live = aws.live()
     assert live and (live.version, live.canary, live.ended) == (new["version"], "", old["version"])
