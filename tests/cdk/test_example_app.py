@@ -28,6 +28,12 @@ def test_the_template_is_the_one_that_was_looked_at(app: Template) -> None:
     assert snapshot.masked(app.body) == seen, "look at it, then write it anew: python -m tests.cdk.snapshot"
 
 
+def test_the_cdk_has_nothing_to_warn_of(app: Template) -> None:
+    """`cdk synth` shows its remarks to people at each run."""
+    said = [file for file in app.path.parent.glob("*.json") if "aws:cdk:warning" in file.read_text(encoding="utf-8")]
+    assert not said
+
+
 def test_a_changed_template_is_noticed_and_changed_code_is_not(app: Template) -> None:
     seen = snapshot.masked(app.body)
     changed: dict[str, Any] = json.loads(json.dumps(app.body))

@@ -97,7 +97,8 @@ class SiteDelivery(Construct):
             http_version=cloudfront.HttpVersion.HTTP2_AND_3,
             enable_ipv6=True,
             price_class=price_class,
-            minimum_protocol_version=cloudfront.SecurityPolicyProtocol.TLS_V1_2_2021,
+            # CloudFront leaves no choice for its own domain names.
+            minimum_protocol_version=cloudfront.SecurityPolicyProtocol.TLS_V1_2_2021 if certificate else None,
             domain_names=list(domain_names) or None,
             certificate=certificate,
             web_acl_id=web_acl_arn,

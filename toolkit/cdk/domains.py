@@ -33,13 +33,17 @@ def check_hosts(domain_names: Sequence[str], certificate_arn: str | None, zone_i
     if bool(domain_names) != (certificate_arn is not None):
         missing, given = ("certificate_arn", "domain_names") if domain_names else ("domain_names", "certificate_arn")
         raise PropertyError(
-            f"{given} is given without {missing}", "give both, or neither: a certificate is for the hosts that it names"
+            f"{given} is given without {missing}",
+            "give both, or neither: a certificate is for the hosts that it names (`hosts` in site.toml)",
         )
     check_arn("certificate_arn", certificate_arn, CERTIFICATE_PATTERN)
     if (zone_id is None) != (zone_name is None):
         raise PropertyError("a hosted zone needs hosted_zone_id and hosted_zone_name", "give both; nothing is looked up at synth")
     if zone_name and not domain_names:
-        raise PropertyError(f"the hosted zone {zone_name} is given without hosts", "give domain_names too, or leave the zone out")
+        raise PropertyError(
+            f"the hosted zone {zone_name} is given without hosts",
+            "give domain_names too (`hosts` in site.toml), or leave the zone out",
+        )
     outside = [host for host in domain_names if zone_name and not f".{host}".endswith(f".{zone_name}")]
     if outside:
         raise PropertyError(
