@@ -207,9 +207,10 @@ def test_what_is_seen_by_a_cookie_is_for_one_visitor(engine: str, is_ours: bool,
 
 @pytest.mark.parametrize("engine", ENGINES)
 def test_a_preview_leaves_no_service_worker_on_the_site_s_own_host(engine: str) -> None:
-    """Browsers ask for its script with this header, and take it only with a status of 200 to 299 (W3C Service Workers, "Update")."""
+    """Browsers ask for its script with this header and take it with a status of 200 to 299 only (Service Workers, "Update")."""
     plain = response_event({"x-amz-meta-edge": "{}"}, 200, OWN)
-    asked = [{**plain, "request": visit(label, "/sw.js", service_worker="script")["request"]} for label in ("pr-12--shop", None)]
+    visits = [visit(label, "/sw.js", service_worker="script") for label in ("pr-12--shop", None)]
+    asked = [{**plain, "request": one["request"]} for one in visits]
     seen, others = run(engine, {}, asked, "viewer_response")
     assert (seen["statusCode"], others["statusCode"]) == (403, 200)
 

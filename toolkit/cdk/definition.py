@@ -113,7 +113,7 @@ class Definitions:
         went = {"event.$": "$.outcome", "run.$": _RUN, "message.$": "$.message", **_RELEASE, **more}
         error = {"event": failure, "run.$": _RUN, "error.$": "$.failure", **failed}
         # Each try may repeat what did arrive, at the topic or at the webhook.
-        unsaid = {"failure_path": "$.unsaid", "tries": 2, "ResultPath": None}
+        unsaid: dict[str, Any] = {"failure_path": "$.unsaid", "tries": 2, "ResultPath": None}
         return {
             "Notify": self._function("Notify", went, to="Done", failed="Done", **unsaid),
             "Done": {"Type": "Succeed"},
