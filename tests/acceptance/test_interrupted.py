@@ -46,7 +46,8 @@ def test_ctrl_c_during_a_build(world: World, tmp_path: Path) -> None:
     running = world.spawn("deploy", cwd=project)
     wait_until(pids.exists, "the build began")
     _assert_interrupted(end_group(running, signal.SIGINT))
-    assert _is_dead(int(pids.read_text(encoding="utf-8").split()[0]))
+    # A killed process ends a moment after whoever killed it.
+    wait_until(partial(_is_dead, int(pids.read_text(encoding="utf-8").split()[0])), "the build died", 2.0)
     assert world.leftovers() == []
     assert_serves(world, "one")
 

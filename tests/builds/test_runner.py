@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+from toolkit.builds import shell
 from toolkit.builds.runner import BuildFailed, BuildResult, run_build
 from toolkit.builds.spec import parse_spec
 from toolkit.errors import UserError
@@ -371,3 +372,13 @@ def test_a_cached_folder_that_holds_the_output_is_copied(project: Project) -> No
     project.fresh()
     project.phase("test -f dist/index.html && echo restored", more="cache: {paths: ['dist/**/*']}\n")
     assert project.said("restored")
+
+
+def test_an_interrupt_while_a_command_is_being_started_waits_until_it_can_be_ended() -> None:
+    """A command may have begun before its starter knows of it: what was lost there went on for ever."""
+    made = []
+    with pytest.raises(KeyboardInterrupt), shell._deferred():
+        signal.raise_signal(signal.SIGINT)
+        made.append("known")
+    assert made == ["known"]
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler

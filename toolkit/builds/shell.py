@@ -51,6 +51,27 @@ class Shell:
         """The exit code of `command` (128 + n when signal n ended it). TimedOut; KeyboardInterrupt, after killing it."""
         script = self._state / "script.sh"
         script.write_text(self._script(command, succeeding), encoding="utf-8", errors="surrogateescape")
+        process: subprocess.Popen[bytes] | None = None
+        try:
+            with _deferred():
+                process, reader = self._started(script)
+                self._left.append((process.pid, reader))
+            code = process.wait(max(0.0, self._deadline - time.monotonic()))
+        except subprocess.TimeoutExpired:
+            if process:
+                _stop(process)
+            raise TimedOut from None
+        except BaseException:
+            if process:
+                _stop(process)
+            raise
+        finally:
+            if process:
+                reader.join(_DRAIN)
+        self._first_env = None
+        return code if code >= 0 else 128 - code
+
+    def _started(self, script: Path) -> tuple[subprocess.Popen[bytes], threading.Thread]:
         process = subprocess.Popen(
             [self._program, str(script)],
             cwd=self._state,
@@ -62,19 +83,7 @@ class Shell:
         )
         reader = threading.Thread(target=self._read, args=(process,), daemon=True)
         reader.start()
-        try:
-            code = process.wait(max(0.0, self._deadline - time.monotonic()))
-        except subprocess.TimeoutExpired:
-            _stop(process)
-            raise TimedOut from None
-        except BaseException:
-            _stop(process)
-            raise
-        finally:
-            reader.join(_DRAIN)
-            self._left.append((process.pid, reader))
-        self._first_env = None
-        return code if code >= 0 else 128 - code
+        return process, reader
 
     def close(self) -> None:
         """End what is still running."""
@@ -115,6 +124,30 @@ def interruptible() -> Iterator[None]:
     finally:
         for number in ends:
             signal.signal(number, signal.SIG_DFL)
+
+
+@contextlib.contextmanager
+def _deferred() -> Iterator[None]:
+    """Let signals that raise wait for the end of the block.
+
+    One that came while a process is being made would leave it running with nobody who knows of it: it may have begun before
+    `Popen` returns. Blocking the signals would not do, since the process would inherit that.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    came: list[int] = []
+    kept = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
+    handlers = {number: handler for number, handler in kept.items() if callable(handler)}
+    try:
+        for number in handlers:
+            signal.signal(number, lambda number, frame: came.append(number))
+        yield
+    finally:
+        for number, handler in handlers.items():
+            signal.signal(number, handler)
+    for late in came:
+        signal.raise_signal(late)
 
 
 def _interrupt(number: int, frame: FrameType | None) -> None:
