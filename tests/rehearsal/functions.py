@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import subprocess
@@ -124,7 +125,9 @@ class Process:
         self._process.wait()
         for pipe in (self._process.stdin, self._process.stdout, self._log):
             if pipe:
-                pipe.close()
+                # A watch may be asking it at this moment: what it was told last it never read.
+                with contextlib.suppress(BrokenPipeError):
+                    pipe.close()
 
 
 def _environment(function: Function, key: str, region: str, folder: Path) -> dict[str, str]:
