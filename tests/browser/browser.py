@@ -106,8 +106,9 @@ class Browser:
         """Open a page and give each prompt the next answer: user and password, or None to cancel. The prompts that came."""
         left, prompts = list(answers), []
         with closing(_DevTools(self.driver)) as tools:
-            tools.send("Page.enable")
-            tools.send("Fetch.enable", handleAuthRequests=True, patterns=[{"resourceType": "Document"}])
+            # Both before the page is asked for: a renderer that learns late of Page.enable never tells of a load that was quick.
+            tools.ask("Page.enable")
+            tools.ask("Fetch.enable", handleAuthRequests=True, patterns=[{"resourceType": "Document"}])
             tools.send("Page.navigate", url=url)
             for method, said in tools.events():
                 if method == "Page.loadEventFired":
@@ -123,7 +124,7 @@ class Browser:
 
 
 class _DevTools:
-    """A second line to the driver's page. Commands are not waited for; one that fails is found while reading events."""
+    """A second line to the driver's page. A command that is sent and fails is found while reading events."""
 
     def __init__(self, driver: webdriver.Chrome) -> None:
         address = driver.capabilities["goog:chromeOptions"]["debuggerAddress"]
@@ -136,13 +137,23 @@ class _DevTools:
         self._sent += 1
         self._socket.send(json.dumps({"id": self._sent, "method": method, "params": values}))
 
+    def ask(self, method: str, **values: object) -> None:
+        """Send a command and wait until it took effect; events of before are of nobody's interest."""
+        self.send(method, **values)
+        while self._receive().get("id") != self._sent:
+            pass
+
     def events(self) -> Iterator[tuple[str, dict[str, Any]]]:
         """Names and parameters of events, until nothing comes for `SECONDS`: then WebSocketTimeoutException."""
         while True:
-            message = json.loads(self._socket.recv())
-            assert "error" not in message, message
+            message = self._receive()
             if "method" in message:
                 yield message["method"], message["params"]
+
+    def _receive(self) -> dict[str, Any]:
+        message: dict[str, Any] = json.loads(self._socket.recv())
+        assert "error" not in message, message
+        return message
 
     def close(self) -> None:
         self._socket.close()
