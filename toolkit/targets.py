@@ -68,8 +68,7 @@ def _aws_target(config: SiteConfig, ways: Ways) -> Target:
     from toolkit.aws.target import AwsTarget
 
     session = _session(config, ways)
-    stack = config.aws.stack or stacks.stack_name(stacks.SITE, config.name)
-    found = outputs.site_outputs(outputs.stack_outputs(session, stack), config.aws.outputs, stack)
+    found = outputs.find(session, stacks.site_stack(config.aws.stack, config.name), config.aws.outputs)
     return AwsTarget(session, found, hosts=config.hosts, watch_minutes=config.aws.watch_minutes, edge=_edge)
 
 

@@ -17,7 +17,7 @@ from typing import Any, TypeVar
 
 from toolkit.aws.objects import S3Objects
 from toolkit.aws.routes import KeyValueRoutes
-from toolkit.aws.session import STEADY, session
+from toolkit.aws.session import session
 from toolkit.aws.web import Fetch, fetch
 from toolkit.engine.errors import Busy, Conflict, Unavailable, UserError
 from toolkit.engine.ports import ObjectStore, RouteStore
@@ -63,8 +63,7 @@ class Services:
 
     @cached_property
     def objects(self) -> ObjectStore:
-        bucket = self.value("BUCKET")
-        return S3Objects(self.session.client("s3", config=STEADY), bucket)
+        return S3Objects(self.session, self.value("BUCKET"))
 
     @cached_property
     def routes(self) -> RouteStore:

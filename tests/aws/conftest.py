@@ -10,7 +10,7 @@ import pytest
 from moto import mock_aws
 
 from tests.aws.account import FakeAccount
-from tests.commands.conftest import Outcome, write_site
+from tests.commands.conftest import Outcome, plain_project
 from toolkit.cli import main
 from toolkit.targets import Ways
 
@@ -32,15 +32,7 @@ def account(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeAccount]:
 @pytest.fixture
 def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A plain site named blog that runs in AWS, the working folder; state goes to a folder of its own."""
-    folder = tmp_path / "project"
-    folder.mkdir()
-    monkeypatch.chdir(folder)
-    monkeypatch.setenv("TOOLKIT_HOME", str(tmp_path / "state"))
-    monkeypatch.setenv("TOOLKIT_WHO", "tester")
-    monkeypatch.setenv("NO_COLOR", "1")
-    (folder / "site.toml").write_text('name = "blog"\ntarget = "aws"\n', encoding="utf-8")
-    write_site(folder / "dist", "one")
-    return folder
+    return plain_project(tmp_path, monkeypatch, 'name = "blog"\ntarget = "aws"\n')
 
 
 @pytest.fixture

@@ -14,6 +14,7 @@ from tests.aws.conftest import Cli
 from tests.aws.support import routes_on
 from tests.contracts.kvs import FakeKeyValueStore
 from toolkit.aws import cost
+from toolkit.cdk.definition import Definitions
 from toolkit.engine import expiry, prune, release
 from toolkit.engine.advice import Bill, CostLine, SiteFacts, Traffic
 from toolkit.engine.model import Settings, Source
@@ -55,6 +56,13 @@ def test_a_deploy_by_hand() -> None:
     assert found["watch, steps"].dollars == pytest.approx(92 * 0.025 / 1000)
     assert bill.per_deploy == pytest.approx(sum(one.dollars for one in bill.deploy))
     assert not [one for one in cost.bill(SiteFacts(watch_minutes=0), Traffic()).deploy if "watch" in one.what]
+
+
+def test_a_watch_looks_as_often_as_its_machine_does() -> None:
+    states = Definitions("aws", {"Watch": 300, "Notify": 60}).watch(watch_seconds=900)["States"]
+    assert states["Wait"]["Seconds"] == cost.LOOK_SECONDS
+    round_trip = ["Wait", states["Wait"]["Next"], states[states["Wait"]["Next"]]["Next"]]
+    assert len(round_trip) == cost.LOOK_TRANSITIONS and round_trip[-1] == "What now"
 
 
 def test_what_is_free_is_free_once() -> None:

@@ -34,13 +34,18 @@ Cli = Callable[..., Outcome]
 @pytest.fixture
 def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A plain site named blog, the working folder; state goes to a folder of its own."""
+    return plain_project(tmp_path, monkeypatch, 'name = "blog"\n')
+
+
+def plain_project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, config: str) -> Path:
+    """A project with that site.toml and a page in dist/, the working folder."""
     folder = tmp_path / "project"
     folder.mkdir()
     monkeypatch.chdir(folder)
     monkeypatch.setenv("TOOLKIT_HOME", str(tmp_path / "state"))
     monkeypatch.setenv("TOOLKIT_WHO", "tester")
     monkeypatch.setenv("NO_COLOR", "1")
-    (folder / "site.toml").write_text('name = "blog"\n', encoding="utf-8")
+    (folder / "site.toml").write_text(config, encoding="utf-8")
     write_site(folder / "dist", "one")
     return folder
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ from toolkit.aws.validation import ValidationRecords
 from toolkit.engine.stacks import (
     ALARMS,
     CERTIFICATE,
+    EDGE_REGION,
     SITE,
     Asset,
     Change,
@@ -34,8 +36,6 @@ from toolkit.engine.stacks import (
 )
 from toolkit.errors import UserError
 
-# CloudFront reads certificates of this region only, and its metrics are there.
-EDGE_REGION = "us-east-1"
 Synthesise = Callable[[Path], None]
 
 
@@ -88,11 +88,8 @@ class CloudAccount:
         there = operations.status()
         if there.endswith("_IN_PROGRESS") and there != "REVIEW_IN_PROGRESS":
             yield Step(0, 0, note=f"{stack}: waiting for the operation that is under way ({there})")
-            try:
+            with suppress(UserError):  # of the other operation; how it ended is what the new one begins with
                 yield from operations.follow()
-            except UserError:
-                # How the other operation ended is what the new one begins with.
-                there = operations.status()
             there = operations.status()
         if there in ("ROLLBACK_COMPLETE", "ROLLBACK_FAILED", "CREATE_FAILED"):
             # Of a first deployment that failed; CloudFormation updates no such stack.

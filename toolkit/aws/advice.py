@@ -11,10 +11,9 @@ from toolkit.aws.doctor import Examination, Patient, examine
 from toolkit.aws.doctor_tools import Tools
 from toolkit.aws.objects import S3Objects
 from toolkit.aws.routes import KeyValueRoutes
-from toolkit.aws.session import STEADY, asking, check, session
+from toolkit.aws.session import check, session
 from toolkit.aws.web import Fetch, fetch
 from toolkit.engine.advice import Bill, Check, Finding, Policy, SiteFacts, Traffic
-from toolkit.engine.stacks import SITE, stack_name
 from toolkit.errors import UserError
 
 Connect = Callable[[str, str], Any]
@@ -57,18 +56,15 @@ class AwsAdvisor:
         facts = self._facts
         if not facts.site:
             raise UserError("there is no site here to try", "run it where its site.toml is, or name it with --site")
-        stack = facts.stack or stack_name(SITE, facts.site)
         made = self._connect(facts.region, facts.profile)
         check(made)
-        found = outputs.site_outputs(outputs.stack_outputs(made, stack), facts.outputs, stack)
-        with asking("AWS", "s3:GetObject"):
-            objects = S3Objects(made.client("s3", config=STEADY), found["Bucket"])
+        found = outputs.find(made, facts.site_stack, facts.outputs)
         hosting = verify.Hosting(
             site=facts.site,
             domain=found["DomainName"],
             bucket=found["Bucket"],
             region=made.region_name,
-            objects=objects,
+            objects=S3Objects(made, found["Bucket"]),
             routes=KeyValueRoutes(made, found["KeyValueStoreArn"]),
             fetch=self._fetch,
             distribution=found["DistributionId"],

@@ -7,8 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from toolkit.aws.session import asking
-
-REGION = "us-east-1"
+from toolkit.engine.stacks import EDGE_REGION
 
 
 @dataclass(frozen=True)
@@ -25,8 +24,8 @@ def alarms(session: Any, names: Sequence[str]) -> list[Alarm]:
     """Those of the named alarms that are there. UserError, Unavailable."""
     if not names:
         return []
-    with asking("CloudWatch in us-east-1", "cloudwatch:DescribeAlarms"):
-        found = session.client("cloudwatch", region_name=REGION).describe_alarms(AlarmNames=list(names))["MetricAlarms"]
+    with asking(f"CloudWatch in {EDGE_REGION}", "cloudwatch:DescribeAlarms"):
+        found = session.client("cloudwatch", region_name=EDGE_REGION).describe_alarms(AlarmNames=list(names))["MetricAlarms"]
     return [_alarm(one) for one in found]
 
 

@@ -132,7 +132,6 @@ def _deploy(traffic: Traffic, facts: SiteFacts) -> Iterator[tuple[str, CostLine]
         ("upload", "s3-put", sent + 9, f"{sent} files that changed, manifest, ledger, lease and listings"),
         ("what is there already", "s3-get", traffic.files + 6, "one HEAD a file"),
         ("route store, written", "kvs-api", deploy_calls(traffic.routes), f"{shards(traffic.routes)} shards, 50 an update"),
-        ("messages", "messages", 1, "one to each who subscribed; here one"),
     ]
     if looks:
         why = f"a look every {LOOK_SECONDS} s for {facts.watch_minutes} minutes"
@@ -198,4 +197,4 @@ def _assumptions(traffic: Traffic, facts: SiteFacts, data: Mapping[str, Any]) ->
     )
     yield f"functions take {_LOOK_GB_SECONDS:.2f} GB-seconds for a look of the watch and {_UPKEEP_GB_SECONDS:g} for a day's upkeep"
     yield f"the edge has {1 - MISSES:.0%} of what is asked for; {facts.keep} versions are kept; no previews"
-    yield "not counted: CodeBuild for sites that a function cannot publish, mail beyond one reader, support, your own DNS"
+    yield "not counted: releases by a build in AWS (their steps, functions and messages), support, your own DNS"

@@ -20,8 +20,8 @@ from toolkit.aws.dns import Lookup
 from toolkit.aws.errors import answered, unanswered
 from toolkit.engine.advice import OK, PROBLEM, UNKNOWN, Finding, SiteFacts
 from toolkit.engine.errors import Unavailable, UserError
+from toolkit.engine.stacks import EDGE_REGION
 
-EDGE_REGION = "us-east-1"
 DECISIVE = ("credentials", "region")
 # Of each of the two rounds. A client gives up a little sooner, so that its own words are heard.
 ROUND_SECONDS = 2.3

@@ -13,11 +13,13 @@ from typing import Any
 from botocore.exceptions import BotoCoreError, ClientError
 
 from toolkit.aws.bootstrap import PARAMETER
-from toolkit.aws.doctor import EDGE_REGION, Patient, fine, pages, wrong
+from toolkit.aws.doctor import Patient, fine, pages, wrong
 from toolkit.aws.errors import answered, code, unanswered
+from toolkit.aws.outputs import is_missing
+from toolkit.aws.session import NO_CREDENTIALS, NO_REGION, known_regions
 from toolkit.engine.advice import PROBLEM, WARNING, Finding
 from toolkit.engine.errors import UserError
-from toolkit.engine.stacks import ALARMS, CERTIFICATE, SITE, stack_name
+from toolkit.engine.stacks import ALARMS, CERTIFICATE, EDGE_REGION, stack_name
 
 # What the CDK's own stacks ask for: its rule `CheckBootstrapVersion` refuses 1 to 5.
 BOOTSTRAP_VERSION = 6
@@ -47,7 +49,7 @@ def credentials(patient: Patient) -> Iterator[Finding]:
     """Who AWS takes us for, how long that lasts, and whether this machine's clock agrees with AWS's."""
     found = patient.session().get_credentials()
     if found is None:
-        yield wrong("there are no AWS credentials", "run `aws configure` or `aws sso login`, or set AWS_PROFILE")
+        yield wrong(*NO_CREDENTIALS)
         return
     # A region that does not exist has no endpoint either: that is said of the region, not of the credentials.
     region = patient.region if patient.region in known_regions(patient.session()) else EDGE_REGION
@@ -99,16 +101,10 @@ def _expiry(patient: Patient, found: Any) -> Iterator[Finding]:
         )
 
 
-def known_regions(session: Any) -> set[str]:
-    """Those that this botocore has heard of, in every partition."""
-    partitions = session.get_available_partitions()
-    return {name for partition in partitions for name in session.get_available_regions("cloudformation", partition)}
-
-
 def region(patient: Patient) -> Iterator[Finding]:
     """Whether a region is set and exists, as far as can be told here."""
     if not patient.region:
-        yield wrong("no AWS region is set", 'say it in site.toml: [aws] region = "eu-west-1", or set AWS_REGION')
+        yield wrong(*NO_REGION)
         return
     known = known_regions(patient.session())
     if patient.region in known:
@@ -152,7 +148,7 @@ def stacks(patient: Patient) -> Iterator[Finding]:
     """How CloudFormation left the site's stacks."""
     if not patient.facts.site and not patient.facts.stack:
         return
-    own = patient.facts.stack or stack_name(SITE, patient.facts.site)
+    own = patient.facts.site_stack
     wanted = [(own, patient.region)]
     if not patient.facts.stack:
         wanted += [(stack_name(kind, patient.facts.site), EDGE_REGION) for kind in (CERTIFICATE, ALARMS)]
@@ -169,7 +165,7 @@ def describe_stack(patient: Patient, name: str, where: str) -> dict[str, Any] | 
     try:
         return dict(patient.client("cloudformation", where).describe_stacks(StackName=name)["Stacks"][0])
     except ClientError as error:
-        if code(error) == "ValidationError" and "does not exist" in str(error):
+        if is_missing(error):
             return None
         raise
 
@@ -189,7 +185,7 @@ def _stack_state(name: str, found: Mapping[str, Any]) -> Finding:
 def quotas(patient: Patient) -> Iterator[Finding]:
     """Whether a new site still fits into what the account may have of CloudFront."""
     limits = _limits(patient)
-    is_new = not patient.facts.site or describe_stack(patient, _site_stack(patient), patient.region) is None
+    is_new = not patient.facts.site or describe_stack(patient, patient.facts.site_stack, patient.region) is None
     client = patient.client("cloudfront", EDGE_REGION)
     near = []
     for what, (needed, _, operation, arguments, _) in QUOTAS.items():
@@ -202,10 +198,6 @@ def quotas(patient: Patient) -> Iterator[Finding]:
         elif used > limit * 0.8:
             yield Finding("", WARNING, f"{used} of {limit} {what} are in use", fix)
     yield fine(", ".join(near))
-
-
-def _site_stack(patient: Patient) -> str:
-    return patient.facts.stack or stack_name(SITE, patient.facts.site)
 
 
 def _limits(patient: Patient) -> dict[str, int]:

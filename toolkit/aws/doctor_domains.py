@@ -6,11 +6,11 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from toolkit.aws.dns import climb
-from toolkit.aws.doctor import EDGE_REGION, Patient, fine, pages, wrong
+from toolkit.aws.doctor import Patient, fine, pages, wrong
 from toolkit.aws.doctor_account import describe_stack
 from toolkit.aws.outputs import site_outputs
 from toolkit.engine.advice import PROBLEM, WARNING, Finding
-from toolkit.engine.stacks import CERTIFICATE, SITE, stack_name
+from toolkit.engine.stacks import CERTIFICATE, EDGE_REGION, stack_name
 
 # Any of them lets ACM issue ("Configure a CAA record", ACM user guide).
 AMAZON = ("amazon.com", "amazontrust.com", "awstrust.com", "amazonaws.com")
@@ -179,7 +179,7 @@ def _made(patient: Patient) -> str:
 
 def _outputs(patient: Patient) -> dict[str, str]:
     """What the site's stack says of itself, {} while there is none."""
-    name = patient.facts.stack or stack_name(SITE, patient.facts.site)
+    name = patient.facts.site_stack
     found = describe_stack(patient, name, patient.region) or {}
     items = {item["OutputKey"]: item["OutputValue"] for item in found.get("Outputs", ())}
     return site_outputs(items, patient.facts.outputs, name) if items else {}

@@ -16,6 +16,7 @@ from typing import Any
 from botocore.exceptions import BotoCoreError, ClientError, ParamValidationError
 
 from toolkit.aws.errors import answered, code, unanswered
+from toolkit.aws.session import STEADY, asking
 from toolkit.engine import limits
 from toolkit.engine.errors import LimitExceeded, NotFound, Unavailable, UserError
 from toolkit.engine.ports import ObjectInfo
@@ -37,10 +38,15 @@ _BATCH = 1000
 
 
 class S3Objects:
-    """`engine.ports.ObjectStore` over the keys below `prefix` in a bucket. `client` is a boto3 S3 client or a session."""
+    """`engine.ports.ObjectStore` over the keys below `prefix` in a bucket. `client` is a boto3 S3 client or
+    a session.
+
+    UserError when no client can be made: no region, no credentials.
+    """
 
     def __init__(self, client: Any, bucket: str, prefix: str = "") -> None:
-        self._client = client.client("s3") if hasattr(client, "client") else client
+        with asking("AWS", "s3:GetObject"):
+            self._client = client.client("s3", config=STEADY) if hasattr(client, "client") else client
         self._bucket = bucket
         self._prefix = prefix
 

@@ -39,6 +39,11 @@ def stack_outputs(session: Any, stack: str) -> dict[str, str]:
     return outputs
 
 
+def find(session: Any, stack: str, prefix: str = "") -> dict[str, str]:
+    """One site's outputs by their plain names: `site_outputs` of what a stack says. UserError."""
+    return site_outputs(stack_outputs(session, stack), prefix, stack)
+
+
 def is_missing(error: ClientError) -> bool:
     """Whether CloudFormation says that a stack is not there: it has no code of its own for that."""
     return code(error) == "ValidationError" and "does not exist" in str(error)

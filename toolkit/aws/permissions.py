@@ -9,11 +9,10 @@ Actions and the resources that they know: docs.aws.amazon.com/service-authorizat
 from __future__ import annotations
 
 from toolkit.aws import permissions_stacks
-from toolkit.aws.permissions_scope import EDGE_REGION, QUALIFIER, Scope
-from toolkit.engine.advice import Policy, SiteFacts, Statement
+from toolkit.aws.permissions_scope import QUALIFIER, Scope
+from toolkit.engine.advice import STEPS, Policy, SiteFacts, Statement
+from toolkit.engine.stacks import EDGE_REGION
 from toolkit.errors import UsageError
-
-STEPS = ("bootstrap", "up", "deploy", "destroy", "doctor", "verify")
 
 
 def policies(step: str, facts: SiteFacts, account: str, boundary: str = "") -> list[Policy]:

@@ -5,9 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from toolkit.aws.bootstrap import PARAMETER
-from toolkit.engine.stacks import SITE, stack_name
+from toolkit.engine.stacks import ALARMS, CERTIFICATE, EDGE_REGION, SITE, stack_name
 
-EDGE_REGION = "us-east-1"
 # Of the bootstrap, unless somebody chose another ("Bootstrapping", CDK developer guide).
 QUALIFIER = "hnb659fds"
 # CloudFormation begins a name with this many characters of the stack's.
@@ -57,11 +56,9 @@ class Scope:
         """The ARNs of the site's stacks; its site stack is in the region, the others are in us-east-1."""
         if self.stack:
             return [self.arn("cloudformation", f"stack/{self.stack}/*")]
-        ending = f"{self.site or '*'}/*"
+        regions = {SITE: None, CERTIFICATE: EDGE_REGION, ALARMS: EDGE_REGION}
         return [
-            self.arn("cloudformation", f"stack/toolkit-site-{ending}"),
-            self.arn("cloudformation", f"stack/toolkit-certificate-{ending}", EDGE_REGION),
-            self.arn("cloudformation", f"stack/toolkit-alarms-{ending}", EDGE_REGION),
+            self.arn("cloudformation", f"stack/{stack_name(kind, self.site or '*')}/*", region) for kind, region in regions.items()
         ]
 
     def arn(self, service: str, resource: str, region: str | None = None) -> str:

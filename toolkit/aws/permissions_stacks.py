@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from toolkit.aws.permissions_scope import EDGE_REGION, Scope
+from toolkit.aws.permissions_scope import Scope
 from toolkit.engine.advice import Statement
+from toolkit.engine.stacks import EDGE_REGION
 
 
 def _of(service: str, names: str) -> tuple[str, ...]:

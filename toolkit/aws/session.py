@@ -17,6 +17,9 @@ from toolkit.errors import Unavailable, UserError
 # (region, profile) -> session; a test brings sessions of its own.
 Connect = Callable[[str, str], Any]
 
+# What is wrong, and how to mend it.
+NO_REGION = ("no AWS region is set", 'say it in site.toml: [aws] region = "eu-west-1", or set AWS_REGION')
+NO_CREDENTIALS = ("there are no AWS credentials", "run `aws configure` or `aws sso login`, or set AWS_PROFILE")
 # For the first questions of a command: whoever mistyped a region, or has no network, hears of it within five seconds.
 FIRST = Config(connect_timeout=2, read_timeout=3, retries={"mode": "standard", "total_max_attempts": 1})
 # For the rest: the account answers, so a pause is worth waiting for.
@@ -37,16 +40,22 @@ def session(region: str = "", profile: str = "") -> Any:
         raise unanswered(error, "AWS") from error
 
 
+def known_regions(session: Any) -> set[str]:
+    """Those that this botocore has heard of, in every partition."""
+    partitions = session.get_available_partitions()
+    return {name for partition in partitions for name in session.get_available_regions("cloudformation", partition)}
+
+
 def check(session: Any) -> None:
     """UserError when the session has no region or no credentials; AWS is not asked."""
     if not session.region_name:
-        raise UserError("no AWS region is set", 'say it in site.toml: [aws] region = "eu-west-1", or set AWS_REGION')
+        raise UserError(*NO_REGION)
     try:
         found = session.get_credentials()
     except BotoCoreError as error:
         raise unanswered(error, "AWS") from error
     if found is None:
-        raise UserError("there are no AWS credentials", "run `aws configure` or `aws sso login`, or set AWS_PROFILE")
+        raise UserError(*NO_CREDENTIALS)
 
 
 @contextmanager
@@ -73,11 +82,7 @@ def asking_first(session: Any, where: str, action: str) -> Iterator[None]:
 
 
 def _unreachable(session: Any, where: str, error: BotoCoreError) -> UserError:
-    known = {
-        region
-        for partition in session.get_available_partitions()
-        for region in session.get_available_regions("cloudformation", partition_name=partition)
-    }
+    known = known_regions(session)
     if session.region_name in known:
         return UserError(f"{where}: AWS does not answer: {error}", "see that this machine reaches AWS (proxy, VPN), then try again")
     near = difflib.get_close_matches(session.region_name, known, n=1)

@@ -46,8 +46,7 @@ class AwsTarget:
         self.outputs = dict(outputs)
         self.domain_name: str = outputs["DomainName"]
         self.names = names.aws_names(self.domain_name, hosts)
-        with asking("AWS", "s3:GetObject"):
-            self.objects = S3Objects(session.client("s3", config=STEADY), outputs["Bucket"])
+        self.objects = S3Objects(session, outputs["Bucket"])
         self.routes = KeyValueRoutes(session, outputs["KeyValueStoreArn"])
         self._watch_minutes = watch_minutes
         self._edge = edge

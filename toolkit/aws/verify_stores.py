@@ -12,6 +12,7 @@ from toolkit.aws.errors import answered, unanswered
 from toolkit.aws.verify import Differs, Probe, Trial, Unproven, expect
 from toolkit.engine.errors import Conflict, Unavailable
 from toolkit.engine.hosts import SPREAD_SECONDS
+from toolkit.engine.stacks import EDGE_REGION
 
 _PAUSE = 0.2
 _FLIPS = 6
@@ -129,7 +130,7 @@ def _ask(probe: Probe, service: str, action: str, operation: str, **arguments: o
     """What the account says, under the engine's errors."""
     if probe.hosting.session is None:
         raise Unproven("there is no account to ask")
-    region = "us-east-1" if service == "cloudfront" else probe.hosting.region
+    region = EDGE_REGION if service == "cloudfront" else probe.hosting.region
     try:
         return dict(getattr(probe.hosting.session.client(service, region_name=region), operation)(**arguments))
     except ClientError as error:

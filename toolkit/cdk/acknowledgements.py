@@ -58,7 +58,8 @@ def _of_site(site: StaticSite) -> Iterator[Acknowledgement]:
         yield Acknowledgement(
             distribution,
             "AwsSolutions-CFR2",
-            "Only files are served, by GET and HEAD; a web ACL costs 5 USD a month and is one property away (web_acl_arn).",
+            "Only files are served, and what a rule of the site leads elsewhere; a web ACL costs 5 USD a month and is one property "
+            "away (web_acl_arn).",
         )
     if not site.access_logs:
         yield Acknowledgement(

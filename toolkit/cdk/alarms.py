@@ -10,7 +10,8 @@ from aws_cdk import aws_cloudwatch_actions as actions
 from aws_cdk import aws_sns as sns
 from constructs import Construct
 
-from toolkit.cdk.domains import EDGE_REGION, check_arn
+from toolkit.cdk.domains import check_arn
+from toolkit.engine.stacks import EDGE_REGION
 
 # Fewer errors in a minute than this are somebody's bad luck, not a release's.
 LEAST_ERRORS = 5

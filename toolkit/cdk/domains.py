@@ -13,9 +13,8 @@ from aws_cdk import aws_route53_targets as targets
 from constructs import Construct
 
 from toolkit.cdk.errors import PropertyError
+from toolkit.engine.stacks import EDGE_REGION
 
-# CloudFront reads certificates and web ACLs of its own region only, whatever region the rest is in.
-EDGE_REGION = "us-east-1"
 CERTIFICATE_PATTERN = rf"^arn:[a-z-]+:acm:{EDGE_REGION}:[0-9]{{12}}:certificate/[A-Za-z0-9-]+$"
 WEB_ACL_PATTERN = rf"^arn:[a-z-]+:wafv2:{EDGE_REGION}:[0-9]{{12}}:global/webacl/[A-Za-z0-9_/-]+$"
 

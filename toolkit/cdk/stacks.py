@@ -13,14 +13,14 @@ from constructs import Construct
 
 from toolkit.cdk.alarms import SiteAlarms
 from toolkit.cdk.dashboard import SiteDashboard
-from toolkit.cdk.domains import CERTIFICATE_PATTERN, EDGE_REGION, SiteCertificate
+from toolkit.cdk.domains import CERTIFICATE_PATTERN, SiteCertificate
 from toolkit.cdk.errors import PropertyError
 from toolkit.cdk.logs import DEFAULT_DAYS
 from toolkit.cdk.site import StaticSite
 from toolkit.cdk.stages import Stage
 from toolkit.cdk.workflow import ReleaseWorkflow
 from toolkit.engine.model import Settings
-from toolkit.engine.stacks import ALARMS, CERTIFICATE, SITE, stack_name
+from toolkit.engine.stacks import ALARMS, CERTIFICATE, EDGE_REGION, SITE, stack_name
 
 CERTIFICATE_PARAMETER = "CertificateArn"
 # Outputs of the site's stack that are parameters of the alarms' stack, with what they are.

@@ -10,10 +10,10 @@ from constructs import Construct
 
 from toolkit.cdk.alarms import alarm_names
 from toolkit.cdk.definition import Definitions
-from toolkit.cdk.domains import EDGE_REGION
 from toolkit.cdk.functions import FLIP, NOTIFY, FunctionMaker, HandlerFunction, ReleaseFacts
 from toolkit.cdk.machines import Machine
 from toolkit.cdk.roles import Telemetry, uses_store
+from toolkit.engine.stacks import EDGE_REGION
 
 
 class ReleaseWatch(Construct):

@@ -12,7 +12,7 @@ import json
 from typing import TYPE_CHECKING
 
 from toolkit.commands import common
-from toolkit.engine.advice import POLICY_CHARACTERS, Policy
+from toolkit.engine.advice import POLICY_CHARACTERS, STEPS, Policy
 from toolkit.errors import UsageError
 from toolkit.targets import NAMES, REMOTE, open_advisor
 
@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from toolkit.console import Console
 
 HELP = "print the smallest policies for each step"
-STEPS = ("bootstrap", "up", "deploy", "destroy", "doctor", "verify")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

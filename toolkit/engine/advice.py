@@ -7,10 +7,14 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Protocol
 
+from toolkit.engine import stacks
+
 # States of findings and checks. UNKNOWN: it could not be found out, which is no verdict.
 OK, WARNING, PROBLEM, UNKNOWN = "ok", "warning", "problem", "unknown"
 # What a managed policy may hold, white space not counted ("IAM and AWS STS quotas", IAM user guide).
 POLICY_CHARACTERS = 6144
+# What somebody does with a site, and needs rights for.
+STEPS = ("bootstrap", "up", "deploy", "destroy", "doctor", "verify")
 
 
 @dataclass(frozen=True)
@@ -32,6 +36,11 @@ class SiteFacts:
     log_days: int = 90
     watch_minutes: int = 15
     keep: int = 10
+
+    @property
+    def site_stack(self) -> str:
+        """The name of the stack that the hosting is in."""
+        return stacks.site_stack(self.stack, self.site)
 
 
 @dataclass(frozen=True)

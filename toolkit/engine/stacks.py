@@ -8,11 +8,18 @@ from typing import Protocol
 
 # The order in which they are made; they go in the opposite one. `cdk/stacks.py` makes them, `aws/` finds them by these names.
 CERTIFICATE, SITE, ALARMS = "certificate", "site", "alarms"
+# CloudFront reads certificates and web ACLs of this region only, and reports its metrics to it, whatever region the rest is in.
+EDGE_REGION = "us-east-1"
 
 
 def stack_name(kind: str, site: str) -> str:
     """`toolkit-site-blog`. Not the site's name with an ending: another site may be called so."""
     return f"toolkit-{kind}-{site}"
+
+
+def site_stack(own: str, site: str) -> str:
+    """The stack that a site's hosting is in: the one of somebody's `own` where there is one, else the command line's."""
+    return own or stack_name(SITE, site)
 
 
 @dataclass(frozen=True)
@@ -79,7 +86,7 @@ class Deployed:
 
 @dataclass(frozen=True)
 class Holding:
-    """What a stack keeps data in: a bucket or a route store, by CloudFormation's type and its name in the account."""
+    """What a stack keeps data in: a bucket, a route store or a log group, by CloudFormation's type and its name in the account."""
 
     kind: str
     name: str
