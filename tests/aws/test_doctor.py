@@ -214,7 +214,9 @@ WRONG: list[tuple[str, str, str, str, str, Answer]] = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize(("topic", "state", "what", "fix", "operation", "answer"), WRONG, ids=lambda value: str(value)[:40])
+@pytest.mark.parametrize(
+    ("topic", "state", "what", "fix", "operation", "answer"), WRONG, ids=[f"{topic}: {what}" for topic, _, what, *_ in WRONG]
+)
 def test_what_is_wrong_is_found(
     surgery: Surgery, topic: str, state: str, what: str, fix: str, operation: str, answer: Answer
 ) -> None:

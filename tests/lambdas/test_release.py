@@ -127,6 +127,7 @@ def test_size_alone_makes_a_zip_large(aws: Aws) -> None:
         (zipped({"../escape.html": "x"}), "leads out of the folder"),
         (zipped({"page.html": "x"}), "site.zip has no index.html"),
     ],
+    ids=["no zip", "truncated", "leads out", "no page"],
 )
 def test_what_is_no_site_is_refused_and_leaves_nothing(aws: Aws, body: bytes, said: str) -> None:
     with pytest.raises(UserError, match=re.escape(said)):
