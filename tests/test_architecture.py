@@ -16,7 +16,7 @@ PACKAGE, TESTS = ROOT / "toolkit", ROOT / "tests"
 
 # What each part of the package may import of it; a part is a module or folder right below toolkit/. Anything may use itself.
 BASE = {"edgecode", "engine", "errors", "paths"}
-TOOLS = BASE | {"builds", "config", "console", "presets", "progress", "schema", "sources", "workspace"}
+TOOLS = BASE | {"builds", "config", "config_aws", "console", "presets", "progress", "schema", "sources", "workspace"}
 MAY_IMPORT = {
     "engine": set(),
     "edgecode": set(),
@@ -25,11 +25,12 @@ MAY_IMPORT = {
     "bundle": BASE | {"sources", "workspace"},
     "local": BASE,
     "aws": BASE,
-    "cdk": {"bundle", "config", "edgecode", "engine", "errors", "paths", "presets"},
+    "cdk": {"builds", "bundle", "config", "config_aws", "edgecode", "engine", "errors", "paths", "presets"},
     "synth": {"bundle", "config", "errors"},
     "targets": BASE | {"aws", "bundle", "config", "local", "synth", "workspace"},
     "builds": TOOLS,
     "config": TOOLS,
+    "config_aws": {"schema"},
     "console": TOOLS,
     "presets": TOOLS,
     "progress": TOOLS,

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from toolkit.config import AwsConfig, NoConfig, SiteConfig, line_of, load, parse, read_secrets, site_schema
+from toolkit.config_aws import CloudBuildConfig, GitHubConfig, UploadsConfig, secret_places
 from toolkit.engine.dialects.registry import DIALECTS
 from toolkit.engine.expiry import DEFAULT_DAYS
 from toolkit.engine.slashes import POLICIES
@@ -56,6 +57,34 @@ stage = "development"
 price_class = "100"
 access_logs = false
 watch_minutes = 5
+"""
+CONNECTION = "arn:aws:codeconnections:eu-west-1:123456789012:connection/12345678-90ab-cdef-1234-567890abcdef"
+PROVIDER = "arn:aws:iam::123456789012:oidc-provider/token.actions.githubusercontent.com"
+PIPELINES = f"""\
+name = "docs"
+
+[build]
+secrets = ["NPM_TOKEN", "CMS_KEY"]
+
+[aws.github]
+repository = "octo-cat/web.site"
+connection_arn = "{CONNECTION}"
+paths = ["site/**", "shared/*.css"]
+tags = ["v*"]
+branches = ["feature/**"]
+pull_requests = true
+deploy_role = true
+oidc_provider_arn = "{PROVIDER}"
+
+[aws.uploads]
+bucket = "our-zips"
+prefix = "in/docs/"
+
+[aws.build]
+compute = "large"
+architecture = "x86"
+timeout_minutes = 60
+secrets = {{ CMS_KEY = "/shared/cms" }}
 """
 
 
@@ -241,8 +270,95 @@ def test_defaults_in_the_schema_are_the_real_ones() -> None:
     assert fields["previews"]["properties"]["enabled"]["default"] == config.previews
     assert fields["previews"]["properties"]["days"]["default"] == config.preview_days == DEFAULT_DAYS
     assert set(fields["aws"]["properties"]) == set(asdict(config.aws))
+    tables = {"github": GitHubConfig(repository=""), "uploads": UploadsConfig(), "build": config.aws.build}
     for name, field in fields["aws"]["properties"].items():
-        assert field.get("default", "") == getattr(config.aws, name)
+        if name not in tables:
+            assert field.get("default", "") == getattr(config.aws, name)
+            continue
+        values = asdict(tables[name])
+        assert set(field["properties"]) == set(values)
+        for key, inner in field["properties"].items():
+            value = list(values[key]) if isinstance(values[key], tuple) else values[key]
+            assert inner.get("default", "") == value, f"{name}.{key}"
+
+
+def test_pipelines_are_what_the_tables_of_aws_say() -> None:
+    aws = read(PIPELINES).aws
+    assert aws.github == GitHubConfig(
+        repository="octo-cat/web.site",
+        connection_arn=CONNECTION,
+        paths=("site/**", "shared/*.css"),
+        tags=("v*",),
+        branches=("feature/**",),
+        pull_requests=True,
+        deploy_role=True,
+        oidc_provider_arn=PROVIDER,
+    )
+    assert aws.uploads == UploadsConfig("our-zips", "in/docs/")
+    assert aws.build == CloudBuildConfig("large", "x86", 60, {"CMS_KEY": "/shared/cms"})
+    assert aws.has_pipelines
+    assert secret_places("docs", ("NPM_TOKEN", "CMS_KEY"), aws) == {
+        "NPM_TOKEN": "/toolkit/docs/NPM_TOKEN",
+        "CMS_KEY": "/shared/cms",
+    }
+
+
+def test_pipelines_come_with_a_table_and_not_without() -> None:
+    assert not read('name = "x"\n[aws]\nregion = "eu-west-1"').aws.has_pipelines
+    assert read('name = "x"\n[aws.uploads]').aws.uploads == UploadsConfig("", "uploads/")
+    assert read('name = "x"\n[aws.uploads]').aws.has_pipelines
+    alone = read('name = "x"\n[aws.github]\nrepository = "o/n"\ndeploy_role = true').aws
+    assert alone.github == GitHubConfig("o/n", deploy_role=True) and not alone.has_pipelines, "for the repository's own CI"
+
+
+@pytest.mark.parametrize(
+    ("change", "line", "what", "fix"),
+    [
+        (("octo-cat/web.site", "https://github.com/octo-cat/site"), 7, "aws.github.repository is", "such as octocat/website"),
+        (("octo-cat/web.site", "octo-cat/site.git"), 7, "aws.github.repository is", "owner/name"),
+        (('repository = "octo-cat/web.site"\n', ""), 6, "aws.github.repository is missing", "owner/name"),
+        (
+            (CONNECTION, CONNECTION.replace("codeconnections", "codebuild")),
+            8,
+            "aws.github.connection_arn is",
+            "ARN of the connection",
+        ),
+        ((CONNECTION, "12345678-90ab-cdef-1234-567890abcdef"), 8, "aws.github.connection_arn is", "arn:aws:codeconnections:"),
+        (('["v*"]', '["1","2","3","4","5","6","7","8","9"]'), 10, "aws.github.tags has 9 entries", "write at most 8"),
+        (('["v*"]', '["v*", ""]'), 10, 'aws.github.tags[1] is ""', "a pattern as CodePipeline has them"),
+        (('["feature/**"]', "[]"), 11, "aws.github.branches is empty", "the branches that get previews"),
+        (("deploy_role = true", "deploy_role = false"), 14, "oidc_provider_arn is for the role", "deploy_role = true"),
+        (
+            (PROVIDER, PROVIDER.replace("token.actions.github", "token.actions.gitlab")),
+            14,
+            "oidc_provider_arn is",
+            "identity provider",
+        ),
+        (("our-zips", "Our_Zips"), 17, "aws.uploads.bucket is", "name of a bucket"),
+        (("in/docs/", "in/docs"), 18, 'aws.uploads.prefix is "in/docs"', "ending with a slash"),
+        (("in/docs/", "in/*/"), 18, 'aws.uploads.prefix is "in/*/"', "letters, digits"),
+        (("in/docs/", ""), 18, 'aws.uploads.prefix is ""', "ending with a slash"),
+        (('"large"', '"huge"'), 21, 'aws.build.compute is "huge"', '"small", "medium", "large"'),
+        (("timeout_minutes = 60", "timeout_minutes = 1"), 23, "aws.build.timeout_minutes is 1", "at least 5"),
+        (("/shared/cms", "/shared/*"), 24, "aws.build.secrets.CMS_KEY is", "name of a parameter"),
+        (("{ CMS_KEY", "{ CMS_KEI"), 24, "aws.build.secrets.CMS_KEI is no secret", 'add "CMS_KEI" to secrets in [build]'),
+        (("[aws.uploads]", 'connection = "x"\n[aws.uploads]'), 15, "aws.github.connection is not a field", '"connection_arn"'),
+        (("[aws.uploads]", "timeout_minutes = 9\n[aws.uploads]"), 16, "is not a field", '"timeout_minutes" belongs in [aws.build]'),
+    ],
+)
+def test_mistakes_in_the_tables_of_aws(change: tuple[str, str], line: int, what: str, fix: str) -> None:
+    assert change[0] in PIPELINES
+    with pytest.raises(UserError) as raised:
+        read(PIPELINES.replace(*change, 1))
+    assert raised.value.what.startswith(f"/project/site.toml line {line}: ") and what in raised.value.what
+    assert fix in raised.value.fix
+
+
+def test_a_repository_needs_a_connection_or_a_ci_of_its_own() -> None:
+    with pytest.raises(UserError) as raised:
+        read('name = "x"\n[aws.github]\nrepository = "o/n"\n')
+    assert raised.value.what == "/project/site.toml line 2: aws.github.connection_arn is missing"
+    assert "Connections" in raised.value.fix and "deploy_role = true" in raised.value.fix
 
 
 def test_the_schema_names_every_dialect_and_slash_policy() -> None:

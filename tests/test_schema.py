@@ -57,7 +57,7 @@ def documents(schema: dict[str, Any], root: dict[str, Any]) -> st.SearchStrategy
     choices = [odd]
     for kind in [kinds] if isinstance(kinds, str) else kinds:
         if kind == "array":
-            choices += [st.lists(documents(schema.get("items", {}), root), max_size=3)] * 3
+            choices += [st.lists(documents(schema.get("items", {}), root), max_size=schema.get("maxItems", 2) + 1)] * 3
         elif kind == "object":
             known = {name: documents(part, root) for name, part in schema.get("properties", {}).items()}
             extra = schema.get("additionalProperties")
@@ -94,3 +94,17 @@ def test_words() -> None:
 
 def test_schema_files_end_with_a_newline() -> None:
     assert all(Path(path).read_bytes().endswith(b"}\n") for path in (config.SCHEMA_FILE, buildspec.SCHEMA_FILE))
+
+
+def test_a_field_of_another_table_is_said_to_be_there() -> None:
+    schema = {
+        "properties": {
+            "keep": {"type": "integer"},
+            "aws": {"properties": {"region": {}, "build": {"properties": {"compute": {}}}}, "additionalProperties": False},
+        },
+        "additionalProperties": False,
+    }
+    said = {name: check({name: 1}, schema)[0].fix for name in ("region", "compute")}
+    assert said["region"].startswith('"region" belongs in [aws]. ')
+    assert said["compute"].startswith('"compute" belongs in [aws.build]. ')
+    assert check({"aws": {"keep": 1}}, schema)[0].fix.startswith('"keep" belongs above the first table. ')

@@ -15,10 +15,15 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from toolkit import schema
+from toolkit import config_aws, schema
+from toolkit.config_aws import AwsConfig
 from toolkit.engine.layout import check_site
 from toolkit.engine.model import Settings
 from toolkit.errors import UserError
+
+__all__ = [
+    "AwsConfig", "NoConfig", "SiteConfig", "defaults", "find", "line_of", "load", "parse", "read_secrets", "said", "site_schema",
+]  # fmt: skip
 
 FILE_NAME = "site.toml"
 SCHEMA_FILE = Path(__file__).parent / "data" / "site.schema.json"
@@ -29,32 +34,6 @@ _HOSTS_BYTES = 500
 
 class NoConfig(UserError):
     """There is no site.toml where one was looked for."""
-
-
-@dataclass(frozen=True)
-class AwsConfig:
-    """`[aws]`: where in AWS the site is, and what its stacks are made of. Empty texts leave it to the environment or a default.
-
-    `stack` names a stack of somebody's own that the site is part of, `outputs` what the names of its outputs begin with.
-    The rest are properties of `StaticSite` and `ReleaseWorkflow` (toolkit/cdk).
-    """
-
-    region: str = ""
-    profile: str = ""
-    stack: str = ""
-    outputs: str = ""
-    stage: str = "production"
-    certificate_arn: str = ""
-    hosted_zone_id: str = ""
-    hosted_zone_name: str = ""
-    price_class: str = "all"
-    access_logs: bool = True
-    log_days: int = 90
-    web_acl_arn: str = ""
-    permissions_boundary: str = ""
-    webhook_secret_arn: str = ""
-    alarm_topic_arn: str = ""
-    watch_minutes: int = 15
 
 
 @dataclass(frozen=True)
@@ -152,6 +131,8 @@ def parse(body: bytes, path: Path) -> SiteConfig:
     data = said(body, path, complete=True)
     config = _config(data, path.absolute())
     _check_hosts(config, shown, text)
+    if wrong := list(config_aws.problems(config.aws, config.secrets)):
+        raise _complaint(wrong, text, shown)
     both = sorted(set(config.env) & set(config.secrets))
     if both:
         line = line_of(text, ("build", "env", both[0]))
@@ -240,7 +221,7 @@ def _config(data: dict[str, Any], path: Path) -> SiteConfig:
         grace_hours=float(versions.get("grace_hours", 24)),
         previews=previews.get("enabled", True),
         preview_days=previews.get("days", 30),
-        aws=AwsConfig(**data.get("aws", {})),
+        aws=config_aws.of_table(data.get("aws", {})),
         **{name: data[name] for name in plain if name in data},
     )
 

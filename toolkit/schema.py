@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from typing import Any
 
 KEYWORDS = frozenset({
-    "type", "enum", "pattern", "minLength", "maxLength", "minimum", "maximum", "minItems", "uniqueItems", "items",
-    "properties", "required", "additionalProperties", "propertyNames", "$ref", "$defs", "$schema", "$id", "title",
+    "type", "enum", "pattern", "minLength", "maxLength", "minimum", "maximum", "minItems", "maxItems", "uniqueItems",
+    "items", "properties", "required", "additionalProperties", "propertyNames", "$ref", "$defs", "$schema", "$id", "title",
     "description", "default", "examples",
 })  # fmt: skip
 _NAMES = {
@@ -97,6 +97,8 @@ def _check_number(value: float, schema: Mapping[str, Any], path: Path) -> Iterat
 def _check_list(value: Sequence[object], schema: Mapping[str, Any], path: Path, root: Mapping[str, Any]) -> Iterator[Problem]:
     if len(value) < schema.get("minItems", 0):
         yield Problem(path, "is empty", f"write a list{_about(schema)}")
+    if len(value) > schema.get("maxItems", len(value)):
+        yield Problem(path, f"has {len(value)} entries", f"write at most {schema['maxItems']}{_about(schema)}")
     if schema.get("uniqueItems"):
         for place, item in enumerate(value):
             if item in value[:place]:
@@ -128,10 +130,15 @@ def _elsewhere(name: str, path: Path, root: Mapping[str, Any]) -> str:
     """Whether the field exists, only in another table."""
     if path and name in root.get("properties", {}):
         return f'"{name}" belongs above the first table. '
-    for table, schema in root.get("properties", {}).items():
-        if (table,) != path and name in schema.get("properties", {}):
-            return f'"{name}" belongs in [{table}]. '
-    return ""
+    return next((f'"{name}" belongs in [{dotted(table)}]. ' for table in _tables_with(name, root) if table != path), "")
+
+
+def _tables_with(name: str, schema: Mapping[str, Any], path: Path = ()) -> Iterator[Path]:
+    """Paths of the tables that have a field `name`, the outer ones first."""
+    tables = {key: part for key, part in schema.get("properties", {}).items() if "properties" in part}
+    yield from ((*path, key) for key, part in tables.items() if name in part["properties"])
+    for key, part in tables.items():
+        yield from _tables_with(name, part, (*path, key))
 
 
 def _type(value: object) -> str:
