@@ -342,7 +342,7 @@ def test_pipelines_come_with_a_table_and_not_without() -> None:
         (("timeout_minutes = 60", "timeout_minutes = 1"), 23, "aws.build.timeout_minutes is 1", "at least 5"),
         (("/shared/cms", "/shared/*"), 24, "aws.build.secrets.CMS_KEY is", "name of a parameter"),
         (("{ CMS_KEY", "{ CMS_KEI"), 24, "aws.build.secrets.CMS_KEI is no secret", 'add "CMS_KEI" to secrets in [build]'),
-        (("[aws.uploads]", 'connection = "x"\n[aws.uploads]'), 15, "aws.github.connection is not a field", '"connection_arn"'),
+        (("[aws.uploads]", 'connection = "x"\n[aws.uploads]'), 16, "aws.github.connection is not a field", '"connection_arn"'),
         (("[aws.uploads]", "timeout_minutes = 9\n[aws.uploads]"), 16, "is not a field", '"timeout_minutes" belongs in [aws.build]'),
     ],
 )
