@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from toolkit.engine import stacks
-from toolkit.engine.advice import Advisor, SiteFacts
+from toolkit.engine.advice import Advisor, PipelineFacts, SiteFacts
 from toolkit.engine.ports import RouteStore
 from toolkit.engine.stacks import Account
 from toolkit.engine.target import EdgeRun, Target
@@ -132,7 +132,30 @@ def _facts(config: SiteConfig | None) -> SiteFacts:
     if config is None:
         return SiteFacts()
     of_aws = {item.name for item in fields(config.aws)} & {item.name for item in fields(SiteFacts)}
-    return SiteFacts(site=config.name, hosts=config.hosts, keep=config.keep, **{name: getattr(config.aws, name) for name in of_aws})
+    given = {name: getattr(config.aws, name) for name in of_aws}
+    return SiteFacts(site=config.name, hosts=config.hosts, keep=config.keep, pipelines=_pipeline_facts(config), **given)
+
+
+def _pipeline_facts(config: SiteConfig) -> PipelineFacts:
+    from toolkit.config import DEFAULT_PRESET
+    from toolkit.config_aws import secret_places
+
+    github, uploads, build = config.aws.github, config.aws.uploads, config.aws.build
+    return PipelineFacts(
+        repository=github.repository if github else "",
+        connection_arn=github.connection_arn if github else "",
+        previews=config.previews,
+        pull_requests=bool(github and github.pull_requests),
+        deploy_role=bool(github and github.deploy_role),
+        uploads=uploads is not None,
+        bucket=uploads.bucket if uploads else "",
+        prefix=uploads.prefix if uploads else PipelineFacts.prefix,
+        # What builds nothing is asked of the preset only; a build spec of the site's own is taken to build.
+        builds=bool(config.build_spec) or config.preset != DEFAULT_PRESET,
+        compute=build.compute,
+        architecture=build.architecture,
+        secrets=secret_places(config.name, config.secrets, config.aws) if config.aws.has_pipelines else {},
+    )
 
 
 def _session(config: SiteConfig, ways: Ways) -> Any:

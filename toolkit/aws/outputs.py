@@ -13,7 +13,15 @@ from toolkit.aws.session import FIRST, asking_first
 from toolkit.errors import UserError
 
 REQUIRED = ("Bucket", "KeyValueStoreArn", "DistributionId", "DomainName")
-OPTIONAL = ("ReleaseArn", "WatchArn", "TopicArn")
+# By the keys of `PipelineFacts.keys`.
+PIPELINES = {
+    "live": "LivePipeline",
+    "preview": "PreviewPipeline",
+    "pull": "PullPipeline",
+    "closed": "ClosedPipeline",
+    "upload": "UploadPipeline",
+}
+OPTIONAL = ("ReleaseArn", "WatchArn", "TopicArn", *PIPELINES.values(), "UploadBucket", "UploadPrefix", "ArtifactBucket")
 # The CDK ends a logical id with this many digits of a hash, unless it was chosen.
 _HASH = "([0-9A-F]{8})?"
 

@@ -18,6 +18,36 @@ STEPS = ("bootstrap", "up", "deploy", "destroy", "doctor", "verify")
 
 
 @dataclass(frozen=True)
+class PipelineFacts:
+    """What of site.toml decides about a site's pipelines; the fields are those of `[aws.github]`, `[aws.uploads]`, `[aws.build]`.
+
+    `repository` is "" where nothing is pushed, `connection_arn` where the repository's own CI deploys. `bucket` is an upload bucket
+    of somebody's own. `builds`: there is something to build before a release. `secrets` says by name where in AWS a build's secrets
+    are: the name of a parameter, or the ARN of a secret.
+    """
+
+    repository: str = ""
+    connection_arn: str = ""
+    previews: bool = True
+    pull_requests: bool = False
+    deploy_role: bool = False
+    uploads: bool = False
+    bucket: str = ""
+    prefix: str = "uploads/"
+    builds: bool = True
+    compute: str = "small"
+    architecture: str = "arm"
+    secrets: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def keys(self) -> tuple[str, ...]:
+        """The pipelines that there are, by the names that `SitePipeline` gives them."""
+        pushed = {"live": True, "preview": self.previews, "pull": self.pull_requests, "closed": self.previews}
+        found = tuple(key for key, is_there in pushed.items() if is_there) if self.connection_arn else ()
+        return (*found, "upload") if self.uploads else found
+
+
+@dataclass(frozen=True)
 class SiteFacts:
     """What of site.toml decides about a site's hosting; the fields are those of `[aws]`. `site` is "" outside a project."""
 
@@ -36,6 +66,7 @@ class SiteFacts:
     log_days: int = 90
     watch_minutes: int = 15
     keep: int = 10
+    pipelines: PipelineFacts = field(default_factory=PipelineFacts)
 
     @property
     def site_stack(self) -> str:
