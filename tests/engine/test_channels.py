@@ -7,7 +7,7 @@ import re
 import string
 
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 
 from toolkit.engine import channels
@@ -92,3 +92,73 @@ def test_a_target_may_give_a_site_one_host_and_previews_another_place() -> None:
         "example.com",
     )
     assert channels.hosts("shop", "preview/x", names, ("*.example.com",)) == ("x--shop.example.com",)
+
+
+@settings(max_examples=300)
+@given(BRANCH, BRANCH, st.sampled_from(["", "pr/", "branch/", "branch/pr/", "branch/branch/"]))
+def test_a_branch_and_a_pull_request_never_share_a_preview(one: str, other: str, before: str) -> None:
+    """Who may open a pull request must not put something else in the place of what a branch shows."""
+    assume(one.strip() and other.strip() and (before + one).isprintable() and other.isprintable())
+    branch, pull = channels.of_preview(before + one), channels.of_pull(other)
+    assert branch != pull and channels.slug(branch.partition("/")[2]) != channels.slug(pull.partition("/")[2])
+
+
+@settings(max_examples=300)
+@given(BRANCH, BRANCH, st.sampled_from(["", "pr/", "branch/"]), st.sampled_from(["", "pr/", "branch/"]))
+@example("pr/x", "branch/pr/x", "", "")
+@example("x", "x", "pr/", "branch/pr/")
+def test_each_branch_has_a_preview_of_its_own(one: str, other: str, before: str, after: str) -> None:
+    one, other = before + one, after + other
+    assume(one.strip() and other.strip() and one.isprintable() and other.isprintable())
+    assert (channels.of_preview(one) == channels.of_preview(other)) == (one == other)
+    assert (channels.of_pull(one) == channels.of_pull(other)) == (one == other)
+
+
+@given(BRANCH, st.sampled_from(["main", "live", "preview/live"]))
+@example("live", "main")
+@example("live", "live")
+@example("preview/live", "main")
+def test_live_is_the_live_branch_s_alone(branch: str, live_branch: str) -> None:
+    assume(branch.strip() and branch.isprintable())
+    assert (channels.of_branch(branch, live_branch) == "live") == (branch == live_branch)
+    for channel in (channels.of_preview(branch), channels.of_pull(branch)):
+        assert channel.startswith("preview/") and channels.parse(channel) == channel
+        assert channels.hosts("shop", channel, LOCAL) != channels.hosts("shop", "live", LOCAL)
+
+
+def test_branches_keep_their_names() -> None:
+    found = [channels.of_branch(name, "main") for name in ("main", "a", "feature/a", "pr-12", "live", "pr/12", "branch/x")]
+    assert found == ["live", "preview/a", "preview/feature/a", "preview/pr-12", "preview/live", "preview/branch/pr/12",
+                     "preview/branch/branch/x"]  # fmt: skip
+    assert channels.of_pull("feature/a") == "preview/pr/feature/a"
+    for nameless in ("", " "):
+        with pytest.raises(UserError, match="needs a name"):
+            channels.of_pull(nameless)
+
+
+@pytest.mark.parametrize(
+    ("key", "channel"),
+    [("uploads/site.zip", "live"), ("uploads/live.zip", "live"), ("uploads/preview.zip", "live"), ("uploads/a b.zip", "live"),
+     ("uploads/preview/pr-12/site.zip", "preview/pr-12"), ("uploads/preview/live/x.zip", "preview/live"),
+     ("uploads/preview/feature/a/x.zip", "preview/feature/a"), ("uploads/preview/preview/x.zip", "preview/preview")],
+)  # fmt: skip
+def test_an_upload_s_key_says_where_it_goes(key: str, channel: str) -> None:
+    assert channels.of_upload(key, "uploads/") == channel
+
+
+@pytest.mark.parametrize(
+    "key",
+    ["other/x.zip", "x.zip", "uploads/x.txt", "uploads/.zip", "uploads/", "uploads/a/x.zip", "uploads/live/x.zip", "uploads//x.zip",
+     "uploads/preview/x.zip", "uploads/preview//x.zip", "uploads/preview/a//x.zip", "uploads/preview/ /x.zip",
+     "uploads/preview/a\n/x.zip", "uploads/preview/a/.zip", "uploads/Preview/a/x.zip", "more/uploads/x.zip"],
+)  # fmt: skip
+def test_other_keys_are_refused(key: str) -> None:
+    with pytest.raises(UserError, match=r"says neither live nor a preview|control character"):
+        channels.of_upload(key, "uploads/")
+
+
+@given(BRANCH, BRANCH, st.sampled_from(["uploads/", "a/b/", "preview/"]))
+def test_what_is_uploaded_for_a_preview_reaches_that_one_only(one: str, other: str, prefix: str) -> None:
+    names = [name for name in (one, other) if name.isprintable() and all(part.strip() for part in name.split("/"))]
+    found = [channels.of_upload(f"{prefix}preview/{name}/site.zip", prefix) for name in names]
+    assert found == [f"preview/{name}" for name in names]

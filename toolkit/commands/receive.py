@@ -58,7 +58,7 @@ def receive(
         waiting = []
         for update in updates:
             if update.branch and not update.deleted:
-                before = release.last(target.routes, site, channel_for(update.branch, live_branch))
+                before = release.last(target.routes, site, channels.of_branch(update.branch, live_branch))
                 prepared = _prepare(site, live_branch, repository, update, target, console, pushed_at, stack)
                 waiting.append((update, before, prepared))
         stack.enter_context(Workspace(site).alone_in(repository, lambda: None))
@@ -70,11 +70,7 @@ def receive(
             pipeline.report(prepared, done, target, console)
     for update in updates:
         if update.branch and update.deleted:
-            _remove(site, channel_for(update.branch, live_branch), target, console)
-
-
-def channel_for(branch: str, live_branch: str) -> str:
-    return channels.LIVE if branch == live_branch else channels.preview_channel(branch)
+            _remove(site, channels.of_branch(update.branch, live_branch), target, console)
 
 
 def _check_alone(repository: Path, update: RefUpdate, before: Release | None, now: Release | None) -> None:
@@ -108,7 +104,7 @@ def _prepare(
     workspace = Workspace(site)
     scratch = stack.enter_context(workspace.scratch())
     stack.enter_context(pipeline.shown_as(scratch / "commit", f"commit {update.new[:7]}"))
-    channel = channel_for(update.branch, live_branch)
+    channel = channels.of_branch(update.branch, live_branch)
     console.say(f"toolkit: {update.branch} at {update.new[:7]} → {channel}")
     seconds: dict[str, float] = {"start": max(0.0, pushed_at - float(os.environ.get("TOOLKIT_PUSHED_AT") or pushed_at))}
     with timed(seconds, "export"):

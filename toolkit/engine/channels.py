@@ -23,6 +23,10 @@ _PLAIN = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
 _DIGEST_LENGTH = 12
 _LABEL = re.compile(rf"[a-z0-9-]{{1,{_SLUG_LENGTH}}}--[a-z0-9-]{{1,{SITE_LENGTH}}}")
 _HASHED = re.compile(rf"(.*-)?[0-9a-f]{{{_DIGEST_LENGTH}}}")
+# Pull requests have previews of their own. A branch whose name begins like one of those is set apart, or whoever opens a pull request
+# from `x` could put something else in the place of what the branch `pr/x` shows.
+_PULLS, _APART = "pr/", "branch/"
+_ZIP = ".zip"
 
 
 @dataclass(frozen=True)
@@ -41,6 +45,40 @@ def preview_channel(branch: str) -> str:
     if any(ord(character) < 32 or ord(character) == 127 for character in branch):
         raise UserError(f"the preview's name {branch!r} holds a control character", "give a branch or a name, such as pr-12")
     return f"{PREVIEW}{branch}"
+
+
+def of_branch(branch: str, live_branch: str) -> str:
+    """Where a push to a branch goes."""
+    return LIVE if branch == live_branch else of_preview(branch)
+
+
+def of_preview(branch: str) -> str:
+    """The preview of a branch, also of the one that live is released from. No pull request has the same."""
+    return preview_channel(f"{_APART}{branch}" if branch.startswith((_PULLS, _APART)) else branch)
+
+
+def of_pull(branch: str) -> str:
+    """The preview of a pull request, by the branch that it comes from."""
+    preview_channel(branch)
+    return preview_channel(f"{_PULLS}{branch}")
+
+
+def of_upload(key: str, prefix: str) -> str:
+    """Where a zip in a bucket goes by its key: `<prefix>site.zip` to live, `<prefix>preview/<name>/site.zip` to that preview.
+
+    UserError for any other key.
+    """
+    folder, slash, file = key.removeprefix(prefix).rpartition("/")
+    if key.startswith(prefix) and file.endswith(_ZIP) and file != _ZIP:
+        if not slash:
+            return LIVE
+        name = folder.removeprefix(PREVIEW)
+        if folder.startswith(PREVIEW) and all(part.strip() for part in name.split("/")):
+            return preview_channel(name)
+    raise UserError(
+        f"{key!r} says neither live nor a preview",
+        f"upload to {prefix}<file>{_ZIP} for live, to {prefix}{PREVIEW}<name>/<file>{_ZIP} for a preview",
+    )
 
 
 def parse(text: str) -> str:
