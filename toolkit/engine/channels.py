@@ -23,7 +23,7 @@ _PLAIN = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
 _DIGEST_LENGTH = 12
 _LABEL = re.compile(rf"[a-z0-9-]{{1,{_SLUG_LENGTH}}}--[a-z0-9-]{{1,{SITE_LENGTH}}}")
 _HASHED = re.compile(rf"(.*-)?[0-9a-f]{{{_DIGEST_LENGTH}}}")
-# Pull requests have previews of their own. A branch whose name begins like one of those is set apart, or whoever opens a pull request
+# Pull requests have previews of their own. A branch named like one of those is set apart, or whoever opens a pull request
 # from `x` could put something else in the place of what the branch `pr/x` shows.
 _PULLS, _APART = "pr/", "branch/"
 _ZIP = ".zip"
