@@ -29,8 +29,7 @@ def collect(artifacts: Artifacts, workdir: Path, staging: Path, before: frozense
     bases = _bases(artifacts.base, workdir)
     if not bases:
         raise _missing(artifacts.base, workdir, before)
-    whole = any(pattern in _EVERYTHING for pattern in artifacts.files) and not artifacts.exclude and not artifacts.discard_paths
-    if whole and len(bases) == 1:
+    if takes_all(artifacts) and len(bases) == 1:
         if not any(_files(bases[0])):
             raise _empty(artifacts.base or ".", workdir, before)
         return bases[0]
@@ -38,6 +37,12 @@ def collect(artifacts: Artifacts, workdir: Path, staging: Path, before: frozense
     if not count:
         raise _empty(f"{artifacts.base or '.'} ({', '.join(artifacts.files)})", workdir, before)
     return staging
+
+
+def takes_all(artifacts: Artifacts) -> bool:
+    """Whether it is whole folders that are handed over, as they are."""
+    every = any(pattern in _EVERYTHING for pattern in artifacts.files)
+    return every and not artifacts.exclude and not artifacts.discard_paths
 
 
 def top_level(workdir: Path) -> frozenset[str]:

@@ -81,15 +81,24 @@ class BuildSpec:
 
 def load_spec(path: Path) -> BuildSpec:
     """Read a build spec. UserError with the line when it is not valid, or asks for something that is not kept here."""
+    return parse_spec(read_body(path), path)
+
+
+def read_body(path: Path) -> bytes:
+    """The bytes of a build spec. UserError when there are none."""
     try:
-        body = path.read_bytes()
+        return path.read_bytes()
     except OSError as error:
         raise UserError(f"cannot read the build spec {path}: {error.strerror}", "check build_spec in site.toml") from error
-    return parse_spec(body, path)
 
 
 def parse_spec(body: bytes, path: Path) -> BuildSpec:
     """The build spec in `body`, which was read from `path`."""
+    return _spec(read_tree(body, path), path)
+
+
+def read_tree(body: bytes, path: Path) -> dict[str, Any]:
+    """What `body` says, checked, its scalars as they are written. UserError as `load_spec`."""
     data, lines = _Reader(path).read(body)
     for place in lines:
         if place and place[-1] in _REFUSED and "variables" not in place:
@@ -99,7 +108,8 @@ def parse_spec(body: bytes, path: Path) -> BuildSpec:
         first = problems[0]
         line = next((lines[first.path[:end]] for end in range(len(first.path), -1, -1) if first.path[:end] in lines), 1)
         raise UserError(f"{path} line {line}: {schema.dotted(first.path)} {first.what}", first.fix)
-    return _spec(data, path)
+    tree: dict[str, Any] = data
+    return tree
 
 
 @cache
