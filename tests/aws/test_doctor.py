@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
@@ -122,14 +122,18 @@ class Surgery:
         return self.bundle
 
 
-@pytest.fixture
-def surgery(monkeypatch: pytest.MonkeyPatch) -> Iterator[Surgery]:
+def no_credentials_of_ours(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("AWS_PROFILE", "AWS_REGION", "AWS_DEFAULT_REGION", "AWS_CREDENTIAL_EXPIRATION"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
     monkeypatch.setenv("AWS_CONFIG_FILE", "/dev/null")
     monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", "/dev/null")
-    yield Surgery()
+
+
+@pytest.fixture
+def surgery(monkeypatch: pytest.MonkeyPatch) -> Surgery:
+    no_credentials_of_ours(monkeypatch)
+    return Surgery()
 
 
 def test_where_all_is_well_every_finding_says_so(surgery: Surgery) -> None:

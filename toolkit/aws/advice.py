@@ -5,7 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
-from toolkit.aws import cost, doctor_account, doctor_domains, outputs, permissions, verify, verify_answers, verify_stores
+from toolkit.aws import (
+    cost,
+    doctor_account,
+    doctor_domains,
+    doctor_pipeline,
+    outputs,
+    permissions,
+    verify,
+    verify_answers,
+    verify_stores,
+)
 from toolkit.aws.dns import Lookup, lookup
 from toolkit.aws.doctor import Examination, Patient, examine
 from toolkit.aws.doctor_tools import Tools
@@ -30,7 +40,7 @@ class AwsAdvisor:
 
     def doctor(self) -> Sequence[Finding]:
         """Needs: sts:GetCallerIdentity and the actions named here, all of them reading only."""
-        tools, account, domains = self._tools, doctor_account, doctor_domains
+        tools, account, domains, pipeline = self._tools, doctor_account, doctor_domains, doctor_pipeline
         first = [
             Examination("Node.js", tools.check_node),
             Examination("CDK", tools.check_cdk),
@@ -49,6 +59,11 @@ class AwsAdvisor:
             Examination("hosts", domains.aliases, "cloudfront:ListDistributions and cloudfront:ListConflictingAliases"),
             Examination("certificate", domains.certificate, "acm:DescribeCertificate and cloudformation:DescribeStackResources"),
             Examination("quotas", account.quotas, "cloudfront:List* and servicequotas:ListServiceQuotas"),
+            Examination("connection", pipeline.connection, "codeconnections:GetConnection"),
+            Examination("uploads", pipeline.uploads, "s3:ListBucket, s3:GetBucketVersioning and s3:GetBucketNotification"),
+            Examination("secrets", pipeline.secrets, "ssm:DescribeParameters and secretsmanager:DescribeSecret"),
+            Examination("builds", pipeline.capacity, "servicequotas:ListServiceQuotas"),
+            Examination("pipelines", pipeline.executions, f"codepipeline:{' and codepipeline:'.join(pipeline.RUNS)}"),
         ]
         return examine(Patient(self._facts, self._connect, self._lookup), first, then)
 
