@@ -64,7 +64,8 @@ def build(config: SiteConfig, source: Source, workspace: Workspace, console: Con
         log=log,
         echo=echo,
         commit=source.commit,
-        branch=source.branch,
+        # As in AWS: the name of the site's own branch is known, those that anybody may choose are not handed to commands.
+        branch=source.branch if source.branch == config.branch else "",
         output=config.output,
     )
     return result.output, log

@@ -117,7 +117,9 @@ def test_the_environment_is_clean(project: Project, monkeypatch: pytest.MonkeyPa
     assert project.said("npm_config_registry=https://user:***@registry.test/")
     for expected in ("https_proxy=", "MODE=production", "CODEBUILD_RESOLVED_SOURCE_VERSION=abc123", "HOME=", "PATH="):
         assert project.said(expected)
-    assert project.said("CODEBUILD_WEBHOOK_HEAD_REF=refs/heads/main") and project.said(f"CODEBUILD_SRC_DIR={project.folder}")
+    assert project.said("BRANCH=main") and project.said(f"CODEBUILD_SRC_DIR={project.folder}")
+    # What a build that a pipeline starts does not have, or has with another meaning.
+    assert not project.said("CODEBUILD_WEBHOOK") and not project.said("CODEBUILD_SOURCE_VERSION")
 
 
 def test_site_settings_win_over_the_specs_variables(project: Project) -> None:

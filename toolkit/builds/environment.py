@@ -33,15 +33,18 @@ _RUNTIMES = {
 
 
 def build_env(declared: Mapping[str, str], workdir: Path, commit: str, branch: str) -> dict[str, str]:
-    """The environment of a build's commands ("Environment variables in build environments", CodeBuild user guide)."""
+    """The environment of a build's commands ("Environment variables in build environments", CodeBuild user guide).
+
+    No more of it than builds of a pipeline have: they know no webhook, and their CODEBUILD_SOURCE_VERSION is a place in S3. (F49)
+    `BRANCH` is ours, there as well.
+    """
     known = {
         "CODEBUILD_SRC_DIR": str(workdir),
         "CODEBUILD_RESOLVED_SOURCE_VERSION": commit,
-        "CODEBUILD_SOURCE_VERSION": commit or branch,
-        "CODEBUILD_WEBHOOK_HEAD_REF": f"refs/heads/{branch}" if branch else "",
         "CODEBUILD_BUILD_SUCCEEDING": "1",
     }
-    return {**passed(os.environ), **declared, **{name: value for name, value in known.items() if value}}
+    ours = {"BRANCH": branch} if branch else {}
+    return {**passed(os.environ), **ours, **declared, **{name: value for name, value in known.items() if value}}
 
 
 def passed(environ: Mapping[str, str]) -> dict[str, str]:
