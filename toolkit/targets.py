@@ -147,6 +147,7 @@ def _pipeline_facts(config: SiteConfig) -> PipelineFacts:
         previews=config.previews,
         pull_requests=bool(github and github.pull_requests),
         deploy_role=bool(github and github.deploy_role),
+        oidc_provider_arn=github.oidc_provider_arn if github else "",
         uploads=uploads is not None,
         bucket=uploads.bucket if uploads else "",
         prefix=uploads.prefix if uploads else PipelineFacts.prefix,

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from tests.aws.answers import Answer, refused
-from tests.aws.test_doctor import HEALTHY, OUTPUTS, Surgery, no_stack
+from tests.aws.test_doctor import HEALTHY, OUTPUTS, Surgery, no_credentials_of_ours, no_stack
 from toolkit.engine.advice import OK, PROBLEM, UNKNOWN, WARNING, PipelineFacts, SiteFacts
 
 ACCOUNT = "123456789012"
@@ -82,10 +82,12 @@ GOOD: dict[str, Answer] = {
 
 
 @pytest.fixture
-def site(surgery: Surgery) -> Iterator[Surgery]:
+def site(monkeypatch: pytest.MonkeyPatch) -> Surgery:
     """A site without hosts whose pipelines are as they must be."""
-    surgery.facts, surgery.aws.said = FACTS, dict(GOOD)
-    yield surgery
+    no_credentials_of_ours(monkeypatch)
+    made = Surgery()
+    made.facts, made.aws.said = FACTS, dict(GOOD)
+    return made
 
 
 def on(site: Surgery, topic: str) -> list[tuple[str, str, str]]:
@@ -103,7 +105,7 @@ def test_where_all_is_well_every_matter_is_looked_at(site: Surgery) -> None:
 
 
 def test_a_site_without_pipelines_is_asked_nothing_of_them(site: Surgery) -> None:
-    site.facts = replace(FACTS, pipelines=PipelineFacts(repository="ada/shop", deploy_role=True))
+    site.facts = replace(FACTS, pipelines=PipelineFacts(repository="ada/shop"))
     found = site.findings()
     assert not {one.topic for one in found} & set(TOPICS)
     asked = {call.split(".")[0] for call in site.aws.calls}
@@ -200,7 +202,12 @@ def test_before_the_first_up_no_pipeline_is_missed(site: Surgery) -> None:
 
 def test_secrets_are_described_and_never_read(site: Surgery) -> None:
     asked: list[Mapping[str, Any]] = []
-    site.aws.said["ssm.DescribeParameters"] = lambda params: (asked.append(json.loads(params["body"])), {"Parameters": []})[1]
+
+    def answer(params: Mapping[str, Any]) -> dict[str, Any]:
+        asked.append(json.loads(params["body"]))
+        return {"Parameters": []}
+
+    site.aws.said["ssm.DescribeParameters"] = answer
     many = {f"S{number}": f"/x/{number}" for number in range(60)}
     site.facts = replace(FACTS, pipelines=replace(PIPELINES, secrets=many))
     assert len(on(site, "secrets")) == 60
@@ -208,22 +215,33 @@ def test_secrets_are_described_and_never_read(site: Surgery) -> None:
     assert not [call for call in site.aws.calls if "GetParameters" in call or "GetSecretValue" in call]
 
 
-@pytest.mark.parametrize(
-    ("place", "name"),
-    [
-        (f"arn:aws:ssm:eu-west-1:{ACCOUNT}:parameter/a/b", "/a/b"),
-        (f"arn:aws:ssm:eu-west-1:{ACCOUNT}:parameter/plain", "plain"),
-        ("plain", "plain"),
-    ],
-)
-def test_parameters_by_name_and_by_arn(site: Surgery, place: str, name: str) -> None:
-    site.aws.said["ssm.DescribeParameters"] = {"Parameters": [{"Name": name, "Type": "SecureString"}]}
-    site.facts = replace(FACTS, pipelines=replace(PIPELINES, secrets={"X": place}))
-    assert [one[0] for one in on(site, "secrets")] == [OK]
-
-
 def test_where_nothing_is_built_room_for_builds_is_no_matter(site: Surgery) -> None:
     site.facts = replace(FACTS, pipelines=replace(PIPELINES, builds=False))
     assert on(site, "builds") == []
     site.facts = replace(FACTS, pipelines=replace(PIPELINES, architecture="x86"))
     assert on(site, "builds")[0][0] == PROBLEM, "each kind of machine has a number of its own"
+
+
+PROVIDER = f"arn:aws:iam::{ACCOUNT}:oidc-provider/token.actions.githubusercontent.com"
+
+
+@pytest.mark.parametrize(
+    ("there", "named", "made", "state", "word"),
+    [
+        ([], "", [], OK, "makes the identity provider"),
+        ([PROVIDER], "", ["AWS::IAM::OIDCProvider"], OK, "the site's stack has"),
+        ([PROVIDER], "", [], PROBLEM, "no second one"),
+        ([PROVIDER.replace("token.actions.githubusercontent", "gitlab")], "", [], OK, "makes the identity provider"),
+        ([PROVIDER], PROVIDER, [], OK, PROVIDER),
+        ([], PROVIDER, [], PROBLEM, "there is no identity provider"),
+    ],
+)
+def test_the_identity_provider_of_a_repository_s_own_ci(
+    site: Surgery, there: list[str], named: str, made: list[str], state: str, word: str
+) -> None:
+    site.facts = replace(FACTS, pipelines=PipelineFacts(repository="ada/shop", deploy_role=True, oidc_provider_arn=named))
+    site.aws.said["iam.ListOpenIDConnectProviders"] = {"OpenIDConnectProviderList": [{"Arn": arn} for arn in there]}
+    site.aws.said["cloudformation.DescribeStackResources"] = {"StackResources": [{"ResourceType": kind} for kind in made]}
+    found = on(site, "GitHub")
+    assert [one[0] for one in found] == [state] and word in found[0][1], found
+    assert state == OK or "oidc_provider_arn" in found[0][2]

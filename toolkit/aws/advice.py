@@ -9,6 +9,7 @@ from toolkit.aws import (
     cost,
     doctor_account,
     doctor_domains,
+    doctor_identity,
     doctor_pipeline,
     outputs,
     permissions,
@@ -62,6 +63,7 @@ class AwsAdvisor:
             Examination("connection", pipeline.connection, "codeconnections:GetConnection"),
             Examination("uploads", pipeline.uploads, "s3:ListBucket, s3:GetBucketVersioning and s3:GetBucketNotification"),
             Examination("secrets", pipeline.secrets, "ssm:DescribeParameters and secretsmanager:DescribeSecret"),
+            Examination("GitHub", doctor_identity.provider, "iam:ListOpenIDConnectProviders and cloudformation:DescribeStackResources"),
             Examination("builds", pipeline.capacity, "servicequotas:ListServiceQuotas"),
             Examination("pipelines", pipeline.executions, f"codepipeline:{' and codepipeline:'.join(pipeline.RUNS)}"),
         ]

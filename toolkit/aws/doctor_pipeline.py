@@ -142,29 +142,21 @@ def secrets(patient: Patient) -> Iterator[Finding]:
 
 
 def _parameters(patient: Patient, places: Mapping[str, str]) -> Iterator[Finding]:
-    wanted = sorted({_parameter(place) for place in places.values()})
+    wanted = sorted(set(places.values()))
     kinds: dict[str, str] = {}
     for start in range(0, len(wanted), _NAMES):
         some = [{"Key": "Name", "Option": "Equals", "Values": wanted[start : start + _NAMES]}]
         pages = patient.client("ssm").get_paginator("describe_parameters").paginate(ParameterFilters=some)
         kinds |= {item["Name"]: item["Type"] for page in pages for item in page["Parameters"]}
     for name, place in places.items():
-        put = f"aws ssm put-parameter --name {_parameter(place)} --type SecureString --value ... --region {patient.region}"
-        kind = kinds.get(_parameter(place))
+        put = f"aws ssm put-parameter --name {place} --type SecureString --value ... --region {patient.region}"
+        kind = kinds.get(place)
         if kind is None:
-            yield wrong(f"the secret {name} is not there: no parameter {_parameter(place)} in {patient.region}", put)
+            yield wrong(f"the secret {name} is not there: no parameter {place} in {patient.region}", put)
         elif kind != "SecureString":
             yield Finding(
                 "", WARNING, f"the secret {name} is a {kind}, which is kept as it is", f"make it a SecureString: {put} --overwrite"
             )
-
-
-def _parameter(place: str) -> str:
-    """A parameter's name, also of its ARN; a name in an ARN begins with its slash only where it has several."""
-    if not place.startswith("arn:"):
-        return place
-    name = place.partition(":parameter/")[2]
-    return f"/{name}" if "/" in name else name
 
 
 def _managed(patient: Patient, name: str, place: str) -> Iterator[Finding]:

@@ -31,6 +31,7 @@ class PipelineFacts:
     previews: bool = True
     pull_requests: bool = False
     deploy_role: bool = False
+    oidc_provider_arn: str = ""
     uploads: bool = False
     bucket: str = ""
     prefix: str = "uploads/"
