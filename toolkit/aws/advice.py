@@ -63,7 +63,7 @@ class AwsAdvisor:
             Examination("connection", pipeline.connection, "codeconnections:GetConnection"),
             Examination("uploads", pipeline.uploads, "s3:ListBucket, s3:GetBucketVersioning and s3:GetBucketNotification"),
             Examination("secrets", pipeline.secrets, "ssm:DescribeParameters and secretsmanager:DescribeSecret"),
-            Examination("GitHub", doctor_identity.provider, "iam:ListOpenIDConnectProviders and cloudformation:DescribeStackResources"),
+            Examination("GitHub", doctor_identity.provider, "iam:ListOpenIDConnectProviders"),
             Examination("builds", pipeline.capacity, "servicequotas:ListServiceQuotas"),
             Examination("pipelines", pipeline.executions, f"codepipeline:{' and codepipeline:'.join(pipeline.RUNS)}"),
         ]

@@ -28,7 +28,7 @@ def provider(patient: Patient) -> Iterator[Finding]:
         fix = f'say oidc_provider_arn = "{there[0]}" in [aws.github]'
         yield wrong("this account has an identity provider for GitHub already, and IAM allows no second one", fix)
     else:
-        yield fine("the site's stack has the identity provider" if there else "`toolkit up --target aws` makes the identity provider")
+        yield fine("the site's stack has the identity provider" if there else "`toolkit up` makes the identity provider")
 
 
 def _is_own(patient: Patient) -> bool:
