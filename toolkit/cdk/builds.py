@@ -101,7 +101,7 @@ class BuildProject(Construct):
         others = [one for one in secrets.values() if one.startswith("arn:")]
         cache = f"cache/{pipeline_key}"
         self.log_group = log_group(self, "Logs")
-        statements = [writes_logs(self.log_group), *_artifacts(artifacts, source_artifact, site_artifact, cache)]
+        statements = [writes_logs(self.log_group), *_looks_at(artifacts, cache)]
         self.role = service_role(
             self,
             "Role",
@@ -109,6 +109,7 @@ class BuildProject(Construct):
             description=f"builds what the pipeline {pipeline_key} brings",
             statements=[*statements, *_may_know(self, [*spec.parameters, *parameters], [*spec.secrets, *others])],
         )
+        _allow_objects(artifacts, self.role, f"{pipeline_key.capitalize()}Build", source_artifact, site_artifact, cache)
         self.project = codebuild.PipelineProject(
             self,
             "Project",
@@ -157,26 +158,33 @@ def _by_reference(secrets: Mapping[str, str]) -> dict[str, codebuild.BuildEnviro
     }
 
 
-def _artifacts(bucket: s3.IBucket, source: str, site: str, cache: str) -> list[iam.PolicyStatement]:
-    """What CodeBuild does in the bucket (docs.aws.amazon.com/codebuild/latest/userguide/setting-up-service-role.html).
+def _looks_at(bucket: s3.IBucket, cache: str) -> list[iam.PolicyStatement]:
+    """What CodeBuild asks of the bucket itself (docs.aws.amazon.com/codebuild/latest/userguide/setting-up-service-role.html).
+
+    Only keys of the cache can be listed: those of artifacts end in something random, which nobody is to find out.
+    """
+    asks, keys = ["s3:GetBucketAcl", "s3:GetBucketLocation"], {"StringLike": {"s3:prefix": [f"{cache}/*"]}}
+    return [
+        iam.PolicyStatement(sid="Bucket", actions=asks, resources=[bucket.bucket_arn]),
+        iam.PolicyStatement(sid="CacheKeys", actions=["s3:ListBucket"], resources=[bucket.bucket_arn], conditions=keys),
+    ]
+
+
+def _allow_objects(bucket: s3.IBucket, role: iam.Role, name: str, source: str, site: str, cache: str) -> None:
+    """Objects by the bucket's policy, as all of this toolkit's, or by the role's where the bucket is not of this app.
 
     Keys of artifacts are `<pipeline>/<artifact>/<random>` with both names cut, so a pipeline's artifacts go by names of its own.
     """
-    kept = bucket.arn_for_objects(f"{cache}/*")
-    return [
-        iam.PolicyStatement(
-            sid="Source", actions=["s3:GetObject", "s3:GetObjectVersion"], resources=[bucket.arn_for_objects(f"*/{source}/*")]
-        ),
-        iam.PolicyStatement(sid="Site", actions=["s3:PutObject"], resources=[bucket.arn_for_objects(f"*/{site}/*")]),
-        iam.PolicyStatement(sid="Cache", actions=["s3:GetObject", "s3:PutObject"], resources=[kept]),
-        iam.PolicyStatement(
-            sid="CacheKeys",
-            actions=["s3:ListBucket"],
-            resources=[bucket.bucket_arn],
-            conditions={"StringLike": {"s3:prefix": [f"{cache}/*"]}},
-        ),
-        iam.PolicyStatement(sid="Bucket", actions=["s3:GetBucketAcl", "s3:GetBucketLocation"], resources=[bucket.bucket_arn]),
-    ]
+    wanted = (
+        ("Source", ["s3:GetObject", "s3:GetObjectVersion"], f"*/{source}/*"),
+        ("Site", ["s3:PutObject"], f"*/{site}/*"),
+        ("Cache", ["s3:GetObject", "s3:PutObject"], f"{cache}/*"),
+    )
+    for what, actions, keys in wanted:
+        sid, resources = f"{name}{what}", [bucket.arn_for_objects(keys)]
+        allowed = iam.PolicyStatement(sid=sid, principals=[iam.ArnPrincipal(role.role_arn)], actions=actions, resources=resources)
+        if not bucket.add_to_resource_policy(allowed).statement_added:
+            role.add_to_principal_policy(iam.PolicyStatement(sid=sid, actions=actions, resources=resources))
 
 
 def _may_know(scope: Construct, parameters: Iterable[str], secrets: Iterable[str]) -> list[iam.PolicyStatement]:
