@@ -10,13 +10,30 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from toolkit.cdk.alarms import SiteAlarms
+    from toolkit.cdk.builds import SiteBuild
     from toolkit.cdk.dashboard import SiteDashboard
+    from toolkit.cdk.oidc import GitHubDeployRole
+    from toolkit.cdk.pipeline import SitePipeline
     from toolkit.cdk.site import StaticSite
+    from toolkit.cdk.sources import GitHubSource, ZipSource
     from toolkit.cdk.workflow import ReleaseWorkflow
 
-__all__ = ["ReleaseWorkflow", "SiteAlarms", "SiteDashboard", "StaticSite"]
+__all__ = [
+    "GitHubDeployRole", "GitHubSource", "ReleaseWorkflow", "SiteAlarms", "SiteBuild", "SiteDashboard", "SitePipeline",
+    "StaticSite", "ZipSource",
+]  # fmt: skip
 
-_MODULES = {"ReleaseWorkflow": "workflow", "SiteAlarms": "alarms", "SiteDashboard": "dashboard", "StaticSite": "site"}
+_MODULES = {
+    "GitHubDeployRole": "oidc",
+    "GitHubSource": "sources",
+    "ReleaseWorkflow": "workflow",
+    "SiteAlarms": "alarms",
+    "SiteBuild": "builds",
+    "SiteDashboard": "dashboard",
+    "SitePipeline": "pipeline",
+    "StaticSite": "site",
+    "ZipSource": "sources",
+}
 
 
 def __getattr__(name: str) -> object:

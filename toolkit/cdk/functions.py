@@ -83,6 +83,10 @@ FLIP = Measure(seconds=300, memory=ONE_CPU)
 # Lists everything that the site has; a stop in the middle is harmless, the next day goes on.
 UPKEEP = Measure(seconds=900, memory=1024)
 NOTIFY = Measure(seconds=60, memory=256)
+# Starts a release and looks at it; CodePipeline calls it again until that has ended.
+DELIVER = Measure(seconds=60, memory=256)
+# Unpacks what may be as large as what is published, and packs it again.
+INSPECT = Measure(seconds=600, memory=ONE_CPU, tmp=3072)
 
 
 def log_group(scope: Construct, construct_id: str, name: str | None = None) -> logs.LogGroup:

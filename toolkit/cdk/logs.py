@@ -48,23 +48,28 @@ class AccessLogs(Construct):
         )
 
     def take_from(self, source: s3.Bucket) -> None:
-        """Log the requests to `source` here.
+        """Log the requests to `source` here."""
+        log_requests(source, self.bucket, "BucketLogs")
 
-        By hand, since the L2 property grants by an ACL or by a policy depending on a feature flag of the app around us.
-        """
-        inner = cast(s3.CfnBucket, source.node.default_child)
-        inner.logging_configuration = s3.CfnBucket.LoggingConfigurationProperty(
-            destination_bucket_name=self.bucket.bucket_name, log_file_prefix=BUCKET_PREFIX
+
+def log_requests(source: s3.Bucket, into: s3.Bucket, sid: str) -> None:
+    """Log the requests to `source` in the bucket `into`, whose policy gets a statement of that id.
+
+    By hand, since the L2 property grants by an ACL or by a policy depending on a feature flag of the app around us.
+    """
+    inner = cast(s3.CfnBucket, source.node.default_child)
+    inner.logging_configuration = s3.CfnBucket.LoggingConfigurationProperty(
+        destination_bucket_name=into.bucket_name, log_file_prefix=BUCKET_PREFIX
+    )
+    into.add_to_resource_policy(
+        iam.PolicyStatement(
+            sid=sid,
+            principals=[iam.ServicePrincipal("logging.s3.amazonaws.com")],
+            actions=["s3:PutObject"],
+            resources=[into.arn_for_objects(f"{BUCKET_PREFIX}*")],
+            conditions={
+                "ArnLike": {"aws:SourceArn": source.bucket_arn},
+                "StringEquals": {"aws:SourceAccount": Aws.ACCOUNT_ID},
+            },
         )
-        self.bucket.add_to_resource_policy(
-            iam.PolicyStatement(
-                sid="BucketLogs",
-                principals=[iam.ServicePrincipal("logging.s3.amazonaws.com")],
-                actions=["s3:PutObject"],
-                resources=[self.bucket.arn_for_objects(f"{BUCKET_PREFIX}*")],
-                conditions={
-                    "ArnLike": {"aws:SourceArn": source.bucket_arn},
-                    "StringEquals": {"aws:SourceAccount": Aws.ACCOUNT_ID},
-                },
-            )
-        )
+    )

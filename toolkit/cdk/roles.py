@@ -99,9 +99,9 @@ def allow_in_bucket(bucket: s3.IBucket, site: str, name: str, roles: Sequence[ia
         )
 
 
-def allow_artifacts(bucket: s3.IBucket, roles: Sequence[iam.IRole]) -> None:
+def allow_artifacts(bucket: s3.IBucket, roles: Sequence[iam.IRole], keys: Sequence[str] = ("*",)) -> None:
     """Let the roles read a bucket of artifacts: by its policy, or by theirs where the bucket is not of this app."""
-    actions, resources = ["s3:GetObject", "s3:GetObjectVersion"], [bucket.arn_for_objects("*")]
+    actions, resources = ["s3:GetObject", "s3:GetObjectVersion"], [bucket.arn_for_objects(key) for key in keys]
     for role in roles:
         allowed = iam.PolicyStatement(principals=[iam.ArnPrincipal(role.role_arn)], actions=actions, resources=resources)
         if not bucket.add_to_resource_policy(allowed).statement_added:

@@ -76,6 +76,7 @@ class StaticSite(Construct):
             HostRecords(self, "Hosts", distribution=delivery.distribution, domain_names=domain_names, zone=zone)
 
         self.domain_names, self.access_logs, self.web_acl_arn = tuple(domain_names), access_logs, web_acl_arn
+        self.removal_policy = policy
         self.bucket = storage.bucket
         self.log_bucket = logs.bucket
         self.store = routing.store

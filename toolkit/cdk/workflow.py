@@ -41,7 +41,8 @@ class ReleaseWorkflow(Construct):
     watch_minutes: how long after a release an alarm makes it flip back (0: not at all).
     webhook_secret: a secret whose text is the URL of a webhook as Slack has them; releases are announced there too.
 
-    Attributes: `state_machine` (started with `{"channel", "source", "who"}`), `watch`, `topic`, and `outputs` by name.
+    Attributes: `state_machine` (started with `{"channel", "source", "who"}`), `watch`, `topic`, and `outputs` by name; `facts` and
+    `maker`, by which a `SitePipeline` makes functions that know the same.
     PropertyError for values that do not fit; UserError when the functions' code was not bundled (`make bundle`).
     """
 
@@ -66,40 +67,41 @@ class ReleaseWorkflow(Construct):
         super().__init__(scope, construct_id)
         check_site(site)
         _check(hosts, canonical, keep=keep, grace_hours=grace_hours, preview_days=preview_days, watch_minutes=watch_minutes)
-        self._facts = ReleaseFacts(
+        self.pipeline: Construct | None = None
+        self.facts = ReleaseFacts(
             hosting, site, hosts, canonical, settings or Settings(), keep, grace_hours, preview_days, watch_minutes, strict
         )
         found = bundle.find()
         self.telemetry = Telemetry(self, "Telemetry")
-        self._maker = FunctionMaker(self, found, self.telemetry)
+        self.maker = FunctionMaker(self, found, self.telemetry)
         self._make_steps(found)
-        announcing = Notifications(self, "Notifications", facts=self._facts, maker=self._maker, webhook_secret=webhook_secret)
+        announcing = Notifications(self, "Notifications", facts=self.facts, maker=self.maker, webhook_secret=webhook_secret)
         self.topic, self.notify = announcing.topic, announcing.notify
         self._watch = ReleaseWatch(
             self,
             "Watch",
-            facts=self._facts,
-            maker=self._maker,
+            facts=self.facts,
+            maker=self.maker,
             notify=self.notify,
             telemetry=self.telemetry,
         )
         self.watch = self._watch.state_machine
-        self.upkeep = Upkeep(self, "Upkeep", facts=self._facts, maker=self._maker, topic=self.topic)
+        self.upkeep = Upkeep(self, "Upkeep", facts=self.facts, maker=self.maker, topic=self.topic)
         self.state_machine = self._machine().machine
         self._allow_storage(artifacts)
         self.functions = {**self.steps, "watch": self._watch.function, "upkeep": self.upkeep.function, "notify": self.notify}
         self.outputs = self._outputs()
 
     def _make_steps(self, found: bundle.Bundle) -> None:
-        store = self._facts.hosting.store.key_value_store_arn
-        publishing = self._facts.publishing()
+        store = self.facts.hosting.store.key_value_store_arn
+        publishing = self.facts.publishing()
         steps = (
             ("publish", "publishes a version from an artifact", functions.PUBLISH, publishing),
-            ("verify", "asks the distribution for a candidate", functions.VERIFY, self._facts.verifying()),
-            ("flip", "moves a channel to a verified version", functions.FLIP, self._facts.flipping()),
+            ("verify", "asks the distribution for a candidate", functions.VERIFY, self.facts.verifying()),
+            ("flip", "moves a channel to a verified version", functions.FLIP, self.facts.flipping()),
         )
         self.steps = {
-            name: self._maker.make(
+            name: self.maker.make(
                 self, name, description=text, measure=measure, environment=environment, statements=[uses_store(store)]
             )
             for name, text, measure, environment in steps
@@ -117,8 +119,8 @@ class ReleaseWorkflow(Construct):
         return Machine(
             self,
             "Machine",
-            description=f"releases {self._facts.site}",
-            definition=definitions.release(large_seconds=self.large.seconds, watched=self._facts.watch_minutes > 0),
+            description=f"releases {self.facts.site}",
+            definition=definitions.release(large_seconds=self.large.seconds, watched=self.facts.watch_minutes > 0),
             functions=called,
             telemetry=self.telemetry,
             values={"PublishLarge": self.large.project.project_name, "WatchMachine": self.watch.state_machine_arn},
@@ -126,7 +128,7 @@ class ReleaseWorkflow(Construct):
         )
 
     def _allow_storage(self, artifacts: Sequence[s3.IBucket]) -> None:
-        bucket, site = self._facts.hosting.bucket, self._facts.site
+        bucket, site = self.facts.hosting.bucket, self.facts.site
         publishing = [self.steps["publish"].role, self.large.role]
         roles.allow_in_bucket(bucket, site, "Publish", publishing, roles.PUBLISH)
         roles.allow_in_bucket(bucket, site, "Verify", [self.steps["verify"].role], roles.VERIFY)
@@ -137,6 +139,18 @@ class ReleaseWorkflow(Construct):
         bucket.add_lifecycle_rule(id="uploads", prefix=f"{site}/uploads/", expiration=Duration.days(UPLOAD_DAYS))
         for artifact in artifacts:
             roles.allow_artifacts(artifact, publishing)
+
+    def allow_artifacts(self, bucket: s3.IBucket, keys: Sequence[str] = ("*",)) -> None:
+        """Let artifacts be read from a bucket, those whose keys are like one of `keys` (`*` stands for anything)."""
+        roles.allow_artifacts(bucket, [self.steps["publish"].role, self.large.role], keys)
+
+    def take_pipeline(self, pipeline: Construct) -> None:
+        """Be the workflow of a `SitePipeline`. PropertyError when there is one already: rights and names are made for one."""
+        if self.pipeline is not None:
+            raise PropertyError(
+                f"{self.node.path} has the pipeline {self.pipeline.node.path} already", "give that one github and uploads"
+            )
+        self.pipeline = pipeline
 
     def _outputs(self) -> dict[str, CfnOutput]:
         """What a target needs to release here, beside the outputs of `StaticSite`."""

@@ -1,0 +1,144 @@
+"""The functions that pipelines call: one looks into zips, one starts releases and waits for them, one removes previews."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+
+from aws_cdk import ArnFormat, Stack
+from aws_cdk import aws_iam as iam
+from aws_cdk import aws_lambda as lambda_
+from aws_cdk import aws_s3 as s3
+from constructs import Construct
+
+from toolkit.cdk import functions, roles
+from toolkit.cdk.functions import HandlerFunction
+from toolkit.cdk.pipelines import CLOSED, UPLOAD, Flow
+from toolkit.cdk.workflow import ReleaseWorkflow
+
+
+class Releasers(Construct):
+    """`deliver`, `inspect` (for zips) and `retire` (for closed pull requests), each with the rights that it needs.
+
+    pipelines: their ARNs by key. branch: what goes live. uploads: the bucket of zips and the folder in it.
+    idle_output: where the site is in what is not built ("" for all of it); None when there is something to build.
+    None of them may reach a site's bucket or routing data but `retire`, which may what a release may.
+    """
+
+    def __init__(
+        self,
+        scope: Construct,
+        construct_id: str,
+        *,
+        workflow: ReleaseWorkflow,
+        artifacts: s3.IBucket,
+        pipelines: Mapping[str, str],
+        branch: str,
+        uploads: tuple[s3.IBucket, str] | None,
+        idle_output: str | None,
+    ) -> None:
+        super().__init__(scope, construct_id)
+        self._workflow, self._artifacts, self._pipelines = workflow, artifacts, pipelines
+        self.jobs = self._jobs()
+        self._made = {"deliver": self._deliver(branch, uploads)}
+        if UPLOAD.key in pipelines and uploads:
+            self._made["inspect"] = self._inspect(uploads[1], idle_output)
+        if CLOSED.key in pipelines:
+            self._made["retire"] = self._retire()
+        for made in self._made.values():
+            made.role.add_managed_policy(self.jobs)
+
+    @property
+    def deliver(self) -> lambda_.IFunction:
+        return self._made["deliver"].function
+
+    @property
+    def inspect(self) -> lambda_.IFunction:
+        return self._made["inspect"].function
+
+    @property
+    def retire(self) -> lambda_.IFunction:
+        return self._made["retire"].function
+
+    def of(self, flow: Flow) -> list[lambda_.IFunction]:
+        """Those that a kind of pipeline calls."""
+        names = {CLOSED.key: ("retire",), UPLOAD.key: ("inspect", "deliver")}.get(flow.key, ("deliver",))
+        return [self._made[name].function for name in names]
+
+    def _jobs(self) -> iam.ManagedPolicy:
+        """How a function ends its action. IAM knows no resource for that, and a job's id is known to nobody else
+        (docs.aws.amazon.com/service-authorization/latest/reference/list_awscodepipeline.html)."""
+        actions = ["codepipeline:PutJobFailureResult", "codepipeline:PutJobSuccessResult"]
+        statement = iam.PolicyStatement(sid="Jobs", actions=actions, resources=["*"])
+        return iam.ManagedPolicy(self, "Jobs", description="Ends actions of pipelines", statements=[statement])
+
+    def _looks_up(self, *keys: str) -> iam.PolicyStatement:
+        arns = [arn for key, arn in self._pipelines.items() if not keys or key in keys]
+        return iam.PolicyStatement(sid="Executions", actions=["codepipeline:ListActionExecutions"], resources=arns)
+
+    def _deliver(self, branch: str, uploads: tuple[s3.IBucket, str] | None) -> HandlerFunction:
+        machine = self._workflow.state_machine
+        executions = Stack.of(self).format_arn(
+            service="states",
+            resource="execution",
+            resource_name=f"{machine.state_machine_name}:*",
+            arn_format=ArnFormat.COLON_RESOURCE_NAME,
+        )
+        statements = [
+            iam.PolicyStatement(sid="Start", actions=["states:StartExecution"], resources=[machine.state_machine_arn]),
+            iam.PolicyStatement(sid="Wait", actions=["states:DescribeExecution"], resources=[executions]),
+            self._looks_up(*(key for key in self._pipelines if key != CLOSED.key)),
+        ]
+        environment = {"SITE": self._workflow.facts.site, "RELEASE_ARN": machine.state_machine_arn}
+        if branch:
+            environment["BRANCH"] = branch
+        if uploads:
+            bucket, prefix = uploads
+            environment["UPLOAD_BUCKET"] = bucket.bucket_name
+            objects = [bucket.arn_for_objects(f"{prefix}*")]
+            statements.append(
+                iam.PolicyStatement(sid="Uploads", actions=["s3:GetObject", "s3:GetObjectVersion"], resources=objects)
+            )
+            if bucket.encryption_key:
+                key = bucket.encryption_key.key_arn
+                statements.append(iam.PolicyStatement(sid="UploadKey", actions=["kms:Decrypt"], resources=[key]))
+        return self._make("deliver", "starts a release and waits for its end", functions.DELIVER, environment, statements)
+
+    def _inspect(self, prefix: str, idle_output: str | None) -> HandlerFunction:
+        environment = {
+            "SITE": self._workflow.facts.site,
+            "PREFIX": prefix,
+            "IDLE": json.dumps(idle_output is not None),
+            "OUTPUT": idle_output or "",
+        }
+        source, project = (self._artifacts.arn_for_objects(f"*/{name}/*") for name in (UPLOAD.source, UPLOAD.project))
+        statements = [
+            iam.PolicyStatement(sid="Zip", actions=["s3:GetObject", "s3:GetObjectVersion"], resources=[source]),
+            iam.PolicyStatement(sid="Project", actions=["s3:PutObject"], resources=[project]),
+        ]
+        return self._make("inspect_zip", "looks into zips that were uploaded", functions.INSPECT, environment, statements)
+
+    def _retire(self) -> HandlerFunction:
+        facts = self._workflow.facts
+        store = roles.uses_store(facts.hosting.store.key_value_store_arn)
+        made = self._make(
+            "retire",
+            "removes the previews of closed pull requests",
+            functions.FLIP,
+            facts.stores(),
+            [store, self._looks_up(CLOSED.key)],
+        )
+        roles.allow_in_bucket(facts.hosting.bucket, facts.site, "Retire", [made.role], roles.RELEASE)
+        return made
+
+    def _make(
+        self,
+        name: str,
+        description: str,
+        measure: functions.Measure,
+        environment: Mapping[str, str],
+        statements: list[iam.PolicyStatement],
+    ) -> HandlerFunction:
+        return self._workflow.maker.make(
+            self, name, description=description, measure=measure, environment=environment, statements=statements
+        )
