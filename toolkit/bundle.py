@@ -36,7 +36,7 @@ PLATFORM = "manylinux2014_aarch64"
 VARIABLE = "TOOLKIT_BUNDLE"
 LIBRARIES = ("awscrt", "boto3", "botocore", "jmespath", "python-dateutil", "s3transfer", "six", "urllib3")
 # botocore describes 400 services in 25 MB; these are asked (sts by botocore itself).
-SERVICES = ("cloudfront-keyvaluestore", "cloudwatch", "s3", "secretsmanager", "sns", "sts")
+SERVICES = ("cloudfront-keyvaluestore", "cloudwatch", "codepipeline", "s3", "secretsmanager", "sns", "stepfunctions", "sts")
 # Unzipped, with all layers ("Lambda quotas").
 _MOST_BYTES = 250_000_000
 _PACKAGE = Path(__file__).resolve().parent

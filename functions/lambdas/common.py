@@ -74,6 +74,8 @@ class Services:
 # (docs.aws.amazon.com/step-functions/latest/dg/concepts-error-handling.html, States.DataLimitExceeded): nobody would hear of it.
 # A strict site's rules alone can have thousands of lines to complain of.
 TEXT_LENGTH = 4000
+# A commit's message may be of any length, what an execution's state and a build's variables hold is not.
+MESSAGE_LENGTH, WORDS_LENGTH = 500, 256
 _T = TypeVar("_T")
 Step = Callable[[Event, Services], Result]
 

@@ -30,8 +30,6 @@ LARGE_FILES, LARGE_BYTES = 5_000, 1 << 30
 # A source's time orders releases: one from the future would hold back every release until then.
 _AHEAD_SECONDS = 300.0
 _WORKERS = 16
-# A commit's message may be of any length, what an execution's state and a build's variables hold is not.
-_MESSAGE, _WORDS = 500, 256
 
 
 def handler(event: Event, context: object) -> Result:
@@ -41,6 +39,8 @@ def handler(event: Event, context: object) -> Result:
 def step(event: Event, services: Services) -> Result:
     """`{"run", "channel", "source", "who"}` → `{"run", "channel", "large", "event"}`.
 
+    The source is `{"kind": "zip", "bucket", "key", "version", "time"}` and perhaps `commit`, `branch`, `author`, `message`,
+    `folder` (the one in the zip that is the site) and `wrapped` (false: no folder is looked for that wraps all of it).
     Nothing was done yet when it is large: `event` is then what the project is to get (JSON), otherwise "".
     """
     name, channel = common.given(event, "run", str), channels.parse(common.given(event, "channel", str))
@@ -60,7 +60,7 @@ def _publish(event: Event, services: Services, artifact: Artifact, source: Sourc
     name, channel = common.given(event, "run", str), channels.parse(common.given(event, "channel", str))
     objects, routes, site = services.objects, services.routes, services.site
     with _scratch() as scratch:
-        folder = _unpacked(artifact, scratch)
+        folder = _site_folder(event, _unpacked(artifact, scratch, event["source"].get("wrapped") is not False), artifact.name)
         try:
             planned = plan(
                 objects,
@@ -77,7 +77,7 @@ def _publish(event: Event, services: Services, artifact: Artifact, source: Sourc
         except UserError as error:
             error.what = error.what.replace(str(folder), artifact.name)  # that folder is gone when somebody reads it
             raise
-    who = common.cut(str(event.get("who") or "unknown"), _WORDS)
+    who = common.cut(str(event.get("who") or "unknown"), common.WORDS_LENGTH)
     runs.write(objects, site, name, _run(planned, manifest.version, source, channel, who))
     return {"run": name, "channel": channel, "large": False, "event": ""}
 
@@ -114,17 +114,19 @@ def _source(event: Event, services: Services) -> Source:
             f"the source's time {moment:.0f} lies in the future, or is none",
             "give it in seconds since 1970, from a clock that is right",
         )
-    texts = {name: common.cut(str(source.get(name) or ""), _WORDS) for name in ("commit", "branch", "author")}
-    return Source("zip", moment, **texts, message=common.cut(str(source.get("message") or ""), _MESSAGE))
+    texts = {name: common.cut(str(source.get(name) or ""), common.WORDS_LENGTH) for name in ("commit", "branch", "author")}
+    return Source("zip", moment, **texts, message=common.cut(str(source.get("message") or ""), common.MESSAGE_LENGTH))
 
 
 def _event(event: Event) -> str:
     """What the event says, without more of its texts than is kept. What else somebody put into it stays behind."""
     source = event["source"]
-    texts = {name: common.cut(str(source[name]), _WORDS) for name in ("commit", "branch", "author") if source.get(name)}
-    place = {name: source[name] for name in ("kind", "bucket", "key", "version", "time") if name in source}
-    said = {**place, **texts, "message": common.cut(str(source.get("message") or ""), _MESSAGE)}
-    who = common.cut(str(event.get("who") or ""), _WORDS)
+    texts = {
+        name: common.cut(str(source[name]), common.WORDS_LENGTH) for name in ("commit", "branch", "author") if source.get(name)
+    }
+    place = {name: source[name] for name in ("kind", "bucket", "key", "version", "folder", "wrapped", "time") if name in source}
+    said = {**place, **texts, "message": common.cut(str(source.get("message") or ""), common.MESSAGE_LENGTH)}
+    who = common.cut(str(event.get("who") or ""), common.WORDS_LENGTH)
     return json.dumps({"run": event["run"], "channel": event["channel"], "source": said, "who": who}, ensure_ascii=False)
 
 
@@ -142,13 +144,31 @@ def _settings(services: Services) -> Settings:
         raise UserError(f"the function's variable SETTINGS does not fit: {error}", "deploy the stack again") from error
 
 
-def _unpacked(artifact: Artifact, scratch: Path) -> Path:
-    """The site's folder. The zip is gone by then: both together may be more than the function has room for."""
+def _unpacked(artifact: Artifact, scratch: Path, wrapped: bool) -> Path:
+    """What the zip holds, and where one folder in it wraps everything (if `wrapped`), that one's.
+
+    The zip is gone by then: both together may be more than the function has room for.
+    """
     file = scratch / artifact.name
     artifact.download(file)
     archive.extract(file, scratch / "site")
     file.unlink()
-    return archive.strip_root(scratch / "site")
+    return archive.strip_root(scratch / "site") if wrapped else scratch / "site"
+
+
+def _site_folder(event: Event, root: Path, name: str) -> Path:
+    """The folder of the zip that is the site: `folder` of the source, "" for all of it. UserError when it is not there."""
+    wanted = str(event["source"].get("folder") or "")
+    parts = [part for part in wanted.split("/") if part not in ("", ".")]
+    # Nothing in a checked archive is a link, so that a path without `..` stays inside.
+    if wanted.startswith("/") or ".." in parts or "\0" in wanted:
+        raise UserError(f"the source's folder {wanted!r} leads out of the zip", "give a folder inside it, such as dist")
+    folder = root.joinpath(*parts)
+    if not folder.is_dir():
+        raise UserError(
+            f"{name} has no folder {'/'.join(parts)}", "correct `output` and `root` in site.toml, or put it into the zip"
+        )
+    return folder
 
 
 @contextmanager

@@ -1,4 +1,4 @@
-"""A build's artifact in S3: looked into without fetching it, then fetched whole, both times the same bytes."""
+"""A build's artifact in S3: looked into without fetching it, then fetched whole, both times the same bytes; and written."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ import io
 import shutil
 from pathlib import Path
 from typing import Any, BinaryIO
+
+from boto3.exceptions import S3UploadFailedError
 
 from toolkit.aws.session import asking
 
@@ -47,6 +49,16 @@ class Artifact:
 
     def _asking(self) -> Any:
         return asking(self.where, "s3:GetObject, s3:GetObjectVersion")
+
+
+def store(session: Any, bucket: str, key: str, path: Path) -> None:
+    """Write a file to an object, in pieces where it is large. UserError, Unavailable."""
+    with asking(f"s3://{bucket}/{key}", "s3:PutObject"):
+        try:
+            session.client("s3").upload_file(str(path), bucket, key)
+        except S3UploadFailedError as error:
+            # It hides what S3 said, whether that was a refusal or a passing fault.
+            raise error.__context__ or error from None
 
 
 class _Ranges(io.RawIOBase):
