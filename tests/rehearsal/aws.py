@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
+import re
 import threading
 from collections.abc import Callable, Mapping
 from multiprocessing.connection import Connection, Listener
 from types import SimpleNamespace
 from typing import Any
 
+import boto3
 import botocore.exceptions
 from botocore.awsrequest import AWSPreparedRequest, AWSResponse, HeadersDict
 from botocore.compat import HTTPHeaders
@@ -44,6 +47,9 @@ class PlayedAws:
         self.before: Callable[[Sent], Answered | None] = lambda sent: None
         self.invoke: Callable[[Sent], Answered] = lambda sent: Answered(501, {}, b"no functions here")
         self.build: Callable[[Sent], Answered] = lambda sent: Answered(501, {}, b"no builds here")
+        self.pipelines: Callable[[Sent], Answered] = lambda sent: Answered(501, {}, b"no pipelines here")
+        # Told of what S3 took, with its answer.
+        self.stored: Callable[[Sent, Answered], None] = lambda sent, answered: None
         self.fetch: Fetch = lambda method, url, headers, body: Answered(0, {}, b"", "no web here")
 
     def send(self, sent: Sent) -> Answered:
@@ -70,7 +76,11 @@ class PlayedAws:
             return self.invoke(sent)
         if (sent.service, sent.operation) == ("codebuild", "StartBuild"):
             return self.build(sent)
+        if sent.service == "codepipeline":
+            return self.pipelines(sent)
         found = self._moto(sent)
+        if (sent.service, sent.operation, found.status) == ("s3", "PutObject", 200):
+            self.stored(sent, found)
         if sent.service != "s3":
             self.seen.append(sent)
         if sent.service == "s3" and found.status == 404 and sent.operation in ("GetObject", "HeadObject"):
@@ -111,6 +121,20 @@ class PlayedAws:
         if found is None:
             raise AssertionError(f"moto does not play {sent.event} at {sent.url}")
         return _answered(found)
+
+    def key_of(self, role: str) -> str:
+        """An access key of a role's: the wire tells by it who asks."""
+        name = role.rpartition("/")[2]
+        key = f"ASIA{hashlib.sha256(role.encode()).hexdigest()[:8]}{re.sub('[^A-Za-z0-9]', '', name)}".upper()[:40]
+        self.keys[key] = Caller(arn=role)
+        return key
+
+    def session_of(self, role: str, service: str) -> Any:
+        """A boto3 session of a service that took a role. AssertionError when it may not."""
+        assert self.policies.trusts(role, service), f"{service} may not take the role {role}"
+        session = boto3.Session(aws_access_key_id=self.key_of(role), aws_secret_access_key="made-up", region_name=self.region)
+        self.attach(session)
+        return session
 
     def attach(self, session: Any) -> None:
         """Send here what this boto3 session sends."""

@@ -11,13 +11,12 @@ import sysconfig
 import threading
 import time
 import uuid
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
-from tests.rehearsal.iam import Caller
 from tests.rehearsal.template import Deployed
 from tests.rehearsal.wire import Answered, Sent
 
@@ -59,9 +58,11 @@ def functions(stack: Deployed) -> dict[str, Function]:
 
 
 def projects(stack: Deployed) -> dict[str, Function]:
-    """The stack's CodeBuild projects as what their last command runs, `python3 -m lambdas.publish`, by name."""
+    """The stack's CodeBuild projects that run our own code, `python3 -m lambdas.publish`, by name; not those of pipelines."""
     found = {}
     for logical_id, given in stack.of("AWS::CodeBuild::Project").items():
+        if given["Source"]["Type"] == "CODEPIPELINE":
+            continue
         command = json.loads(given["Source"]["BuildSpec"])["phases"]["build"]["commands"][-1]
         python, flag, module = command.split()
         assert (python, flag) == ("python3", "-m"), f"{logical_id} runs {command}"
@@ -150,11 +151,11 @@ def _environment(function: Function, key: str, region: str, folder: Path) -> dic
 
 
 class Functions:
-    """Answers `Invoke`. `keys` gets an access key for each role, so that the wire tells who asks."""
+    """Answers `Invoke`. `key_of` gives an access key for each role, so that the wire tells who asks."""
 
-    def __init__(self, stack: Deployed, keys: dict[str, Caller], socket: str, folder: Path) -> None:
+    def __init__(self, stack: Deployed, key_of: Callable[[str], str], socket: str, folder: Path) -> None:
         self._found, self._projects = functions(stack), projects(stack)
-        self._keys, self._region, self._socket, self._folder = keys, stack.region, socket, folder
+        self._key_of, self._region, self._socket, self._folder = key_of, stack.region, socket, folder
         self._idle: dict[str, list[Process]] = {}
         self._all: list[Process] = []
         self._lock = threading.Lock()
@@ -204,14 +205,9 @@ class Functions:
         with self._lock:
             if waiting := self._idle.get(function.arn):
                 return waiting.pop()
-            made = Process(function, self._key(function.role), self._region, self._socket, self._folder)
+            made = Process(function, self._key_of(function.role), self._region, self._socket, self._folder)
             self._all.append(made)
             return made
-
-    def _key(self, role: str) -> str:
-        key = f"ASIA{role.rpartition('/')[2].upper().replace('-', '')}"[:40]
-        self._keys[key] = Caller(arn=role)
-        return key
 
     def logs(self) -> str:
         return "".join(process.log() for process in self._all)

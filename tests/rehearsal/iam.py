@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any
 
-from tests.rehearsal.template import Deployed
+from tests.rehearsal.template import ACCOUNT, Deployed
 
 _KNOWN = {"Sid", "Effect", "Principal", "Action", "Resource", "Condition"}
 
@@ -52,6 +52,7 @@ class Policies:
     def __init__(self, stacks: Iterable[Deployed]) -> None:
         self.of_roles: dict[str, list[dict[str, Any]]] = {}
         self.of_resources: dict[str, list[dict[str, Any]]] = {}
+        self._trust: dict[str, list[dict[str, Any]]] = {}
         for stack in stacks:
             self._read(stack)
 
@@ -60,6 +61,7 @@ class Policies:
         shared = {stack.attribute(name, "Arn"): it["PolicyDocument"] for name, it in stack.of("AWS::IAM::ManagedPolicy").items()}
         for role, properties in stack.of("AWS::IAM::Role").items():
             own = self.of_roles.setdefault(stack.attribute(role, "Arn"), [])
+            self._trust[stack.attribute(role, "Arn")] = _list(properties.get("AssumeRolePolicyDocument", {}).get("Statement", []))
             for arn in properties.get("ManagedPolicyArns", ()):
                 if arn not in shared:
                     raise BeyondThis(f"{role} has the policy {arn}, which is not in the template")
@@ -78,6 +80,17 @@ class Policies:
 
     def _of(self, resource: str, properties: Mapping[str, Any]) -> None:
         self.of_resources.setdefault(resource, []).extend(_statements(properties["PolicyDocument"]))
+
+    def trusts(self, role: str, service: str) -> bool:
+        """Whether a service may take a role for this account, which it names as it does so (F35)."""
+        keys = {"aws:sourceaccount": ACCOUNT}
+        return any(
+            one["Effect"] == "Allow"
+            and one["Action"] == "sts:AssumeRole"
+            and _is_meant(one, Caller(service=service))
+            and _conditions_hold(one, Call("sts:AssumeRole", role, keys))
+            for one in self._trust.get(role, [])
+        )
 
     def allow(self, caller: Caller, call: Call) -> bool:
         own = self.of_roles.get(caller.arn, [])
@@ -111,11 +124,15 @@ def _holds(statement: Mapping[str, Any], call: Call) -> bool:
     return (
         any(_like(pattern.lower(), call.action.lower()) for pattern in _list(statement["Action"]))
         and any(_arn_like(pattern, call.resource) for pattern in _list(statement["Resource"]))
-        and all(
-            _condition(operator, values, call.keys.get(key.lower()))
-            for operator, keys in statement.get("Condition", {}).items()
-            for key, values in keys.items()
-        )
+        and _conditions_hold(statement, call)
+    )
+
+
+def _conditions_hold(statement: Mapping[str, Any], call: Call) -> bool:
+    return all(
+        _condition(operator, values, call.keys.get(key.lower()))
+        for operator, keys in statement.get("Condition", {}).items()
+        for key, values in keys.items()
     )
 
 

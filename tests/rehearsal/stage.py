@@ -23,6 +23,7 @@ from moto.s3.models import s3_backends
 
 from tests.contracts.kvs import FakeKeyValueStore, LaggingEdge
 from tests.rehearsal.aws import OPERATOR, PlayedAws
+from tests.rehearsal.deliveries import Deliveries
 from tests.rehearsal.edge import EdgeServer, PlayedDistribution
 from tests.rehearsal.functions import Functions
 from tests.rehearsal.iam import Policies
@@ -72,7 +73,7 @@ class Stage:
             boto3.DEFAULT_SESSION.events.register(f"before-parameter-build.{call}", as_the_api_has_them)
         self._make_resources()
         self._socket = self.aws.listen(str(folder / "aws.sock"))
-        self.functions = Functions(stack, self.aws.keys, str(folder / "aws.sock"), folder)
+        self.functions = Functions(stack, self.aws.key_of, str(folder / "aws.sock"), folder)
         self.aws.invoke, self.aws.build, self.aws.fetch = self.functions.invoke, self.functions.build, self._web
         self._steps = boto3.Session(aws_access_key_id="moto", aws_secret_access_key="made-up", region_name=stack.region)
         self.executor = Executor(self.aws, self._steps.client("stepfunctions"), machines(stack))
@@ -81,6 +82,7 @@ class Stage:
         self.edges = [EdgeServer(one) for one in self.distributions]
         self.target = AwsTarget(self.session, self.outputs, hosts=self.hosts, edge=_no_edge)
         self._numbers = itertools.count(1)
+        self.deliveries = Deliveries(stack, self.aws, self.functions, self.session, folder)
 
     def _make_resources(self) -> None:
         """What CloudFormation would make, of what moto needs to know."""
@@ -89,6 +91,8 @@ class Stage:
             s3.create_bucket(
                 Bucket=self.stack.name(logical_id), CreateBucketConfiguration={"LocationConstraint": self.stack.region}
             )
+            if versioning := self.stack.properties(logical_id).get("VersioningConfiguration"):
+                s3.put_bucket_versioning(Bucket=self.stack.name(logical_id), VersioningConfiguration=versioning)
         for logical_id in self.stack.within("AWS::SNS::Topic"):
             made = sns.create_topic(Name=self.stack.name(logical_id))
             assert made["TopicArn"] == self.stack.attribute(logical_id, "Arn")
@@ -189,7 +193,7 @@ class Stage:
 
     def upkeep(self) -> dict[str, Any]:
         """What the daily rule calls."""
-        _, rule = self.stack.only("AWS::Events::Rule")
+        (rule,) = (one for one in self.stack.of("AWS::Events::Rule").values() if "ScheduleExpression" in one)
         (target,) = rule["Targets"]
         answered = self.functions.run(self.functions.named(target["Arn"]), {"source": "aws.events"})
         assert "result" in answered, f"upkeep failed: {answered}"
@@ -237,6 +241,7 @@ class Stage:
         self.store.heal()
 
     def close(self) -> None:
+        self.deliveries.close()
         for edge in self.edges:
             edge.close()
         self._socket.close()

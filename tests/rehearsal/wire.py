@@ -10,6 +10,8 @@ from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
 from xml.etree import ElementTree
 
+from botocore.parsers import BaseCBORParser
+
 from tests.rehearsal.iam import BeyondThis, Call
 from tests.rehearsal.template import ACCOUNT, PARTITION
 
@@ -93,6 +95,8 @@ def _s3(sent: Sent) -> Iterator[Call]:
             yield Call("s3:ListBucket", whole, {**TLS, **keys})
         case "HeadBucket":
             yield Call("s3:ListBucket", whole, TLS)
+        case "GetBucketVersioning":
+            yield Call("s3:GetBucketVersioning", whole, TLS)
         case "GetObject" | "HeadObject":
             yield Call("s3:GetObjectVersion" if query.get("versionId") else "s3:GetObject", one, TLS)
         case "PutObject" | "CreateMultipartUpload" | "UploadPart" | "CompleteMultipartUpload":
@@ -120,28 +124,47 @@ def _others(sent: Sent) -> Iterator[Call]:
         case "sns", "Publish":
             yield Call("sns:Publish", _form(sent)["TopicArn"], TLS)
         case "secrets-manager" | "secretsmanager", "GetSecretValue":
-            yield Call("secretsmanager:GetSecretValue", _json(sent)["SecretId"], TLS)
+            yield Call("secretsmanager:GetSecretValue", told(sent)["SecretId"], TLS)
         case "sfn" | "stepfunctions", "StartExecution":
-            yield Call("states:StartExecution", _json(sent)["stateMachineArn"], TLS)
+            yield Call("states:StartExecution", told(sent)["stateMachineArn"], TLS)
         case "cloudwatch", "DescribeAlarms":
             for name in _alarm_names(sent):
                 yield Call("cloudwatch:DescribeAlarms", f"arn:{PARTITION}:cloudwatch:{sent.region}:{ACCOUNT}:alarm:{name}", TLS)
+        case "sfn" | "stepfunctions", "DescribeExecution":
+            yield Call("states:DescribeExecution", told(sent)["executionArn"], TLS)
+        case "ssm", "GetParameters":
+            for name in told(sent)["Names"]:
+                yield Call("ssm:GetParameters", f"arn:{PARTITION}:ssm:{sent.region}:{ACCOUNT}:parameter/{name.lstrip('/')}", TLS)
+        case "codepipeline", _:
+            yield _pipelines(sent)
         case "codebuild", "StartBuild":
-            name = _json(sent)["projectName"]
+            name = told(sent)["projectName"]
             yield Call("codebuild:StartBuild", f"arn:{PARTITION}:codebuild:{sent.region}:{ACCOUNT}:project/{name}", TLS)
         case other:
             raise BeyondThis(f"nobody has said what {'.'.join(other)} needs")
 
 
+def _pipelines(sent: Sent) -> Call:
+    match sent.operation:
+        case "ListActionExecutions":
+            name = told(sent)["pipelineName"]
+            return Call("codepipeline:ListActionExecutions", f"arn:{PARTITION}:codepipeline:{sent.region}:{ACCOUNT}:{name}", TLS)
+        case "PutJobSuccessResult" | "PutJobFailureResult":
+            return Call(f"codepipeline:{sent.operation}", "*", TLS)
+    raise BeyondThis(f"codepipeline:{sent.operation}")
+
+
 def _alarm_names(sent: Sent) -> list[str]:
-    return list(_json(sent).get("AlarmNames", ())) or ["*"]
+    return list(told(sent).get("AlarmNames", ())) or ["*"]
 
 
 def _form(sent: Sent) -> dict[str, str]:
     return {name: values[0] for name, values in parse_qs(sent.body.decode()).items()}
 
 
-def _json(sent: Sent) -> dict[str, Any]:
+def told(sent: Sent) -> dict[str, Any]:
+    """A request's parameters, in JSON or in CBOR, whichever botocore prefers for the service."""
     if "cbor" in sent.header("smithy-protocol"):
-        raise BeyondThis(f"{sent.event} in CBOR")
+        parser = BaseCBORParser()
+        return dict(parser.parse_data_item(parser.get_peekable_stream_from_bytes(sent.body)))
     return dict(json.loads(sent.body))
