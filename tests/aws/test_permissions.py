@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from tests.aws import assemblies
+from tests.aws import test_doctor_pipeline as pipelines
 from tests.aws.account import BUCKET, REGION, FakeAccount
 from tests.aws.calls import ACCOUNT, Call, Recorder, allowed
 from tests.aws.conftest import Cli
+from tests.aws.test_doctor import Surgery, no_credentials_of_ours
 from tests.commands.conftest import write_site
 from toolkit.aws import permissions
-from toolkit.engine.advice import POLICY_CHARACTERS, Policy, SiteFacts, Statement
+from toolkit.engine.advice import POLICY_CHARACTERS, PipelineFacts, Policy, SiteFacts, Statement
+from toolkit.errors import UserError
 from toolkit.targets import Ways
 
 FACTS = SiteFacts(site="blog", region=REGION)
@@ -145,12 +149,48 @@ def test_destroy(cli: Cli, account: Heard, project: Path) -> None:
     check(account, of("destroy"), {"s3:DeleteObjectVersion", "s3:GetObject"})
 
 
+# What the names of operations are in policies.
+SERVICES = {"route-53": "route53", "secrets-manager": "secretsmanager", "service-quotas": "servicequotas"}
+NAMES = {
+    "s3:HeadBucket": "s3:ListBucket",
+    "s3:GetBucketNotificationConfiguration": "s3:GetBucketNotification",
+}
+
+
+def test_doctor(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Everything that it asks is allowed, and all that is allowed is asked, for a site that has all that there can be."""
+    no_credentials_of_ours(monkeypatch)
+    surgery = Surgery()
+    surgery.facts = replace(surgery.facts, pipelines=replace(pipelines.PIPELINES, pull_requests=True, deploy_role=True))
+    surgery.aws.said |= {**pipelines.GOOD, "iam.ListOpenIDConnectProviders": {"OpenIDConnectProviderList": []}}
+    surgery.aws.said["codepipeline.ListPipelineExecutions"] = pipelines.runs(live="Failed")
+    surgery.findings()
+    asked = set()
+    for call in surgery.aws.calls:
+        service, operation = call.split("@")[0].split(".")
+        action = f"{SERVICES.get(service, service)}:{operation}"
+        asked.add(NAMES.get(action, action))
+    granted = _granted(of("doctor", surgery.facts))
+    # A connection's older name has the same operation.
+    assert asked - {"sts:GetCallerIdentity"} == granted - {"codestar-connections:GetConnection"}
+
+
 # --- what holds of all policies
+ALL_PIPELINES = replace(pipelines.PIPELINES, pull_requests=True, deploy_role=True)
+WITH_PIPELINES = replace(WITH_HOSTS, pipelines=ALL_PIPELINES)
+FACTS_OF_SITES = (
+    SiteFacts(),
+    FACTS,
+    WITH_HOSTS,
+    WITH_PIPELINES,
+    SiteFacts(site="a" * 30, hosts=("www.example.com",), region="ap-southeast-2", pipelines=replace(ALL_PIPELINES, bucket="")),
+)
 EVERY = [
     (step, facts, boundary)
     for step in permissions.STEPS
-    for facts in (SiteFacts(), FACTS, WITH_HOSTS, SiteFacts(site="a" * 30, hosts=("www.example.com",), region="ap-southeast-2"))
+    for facts in FACTS_OF_SITES
     for boundary in ("", "company-boundary")
+    if step != "deliver" or not facts.site or facts.pipelines.keys
 ]
 # AWS knows no resource for these (Service Authorization Reference).
 ANYWHERE = {
@@ -158,8 +198,12 @@ ANYWHERE = {
     "account:GetRegionOptStatus",
     "cloudformation:ListStacks",
     "cloudfront:CreateOriginAccessControl",
+    "codepipeline:PutJobFailureResult",
+    "codepipeline:PutJobSuccessResult",
+    "iam:ListOpenIDConnectProviders",
     "route53:ListHostedZones",
     "servicequotas:ListServiceQuotas",
+    "ssm:DescribeParameters",
 }
 LISTS = ("cloudfront:List", "logs:Describe", "logs:Get", "xray:", "logs:")
 
@@ -186,7 +230,9 @@ def test_a_site_s_policies_name_no_other_site() -> None:
 
 
 def test_other_partitions_have_their_own_names() -> None:
-    facts = SiteFacts(site="blog", region="us-gov-west-1", hosts=("www.example.com",), hosted_zone_id="Z1")
+    arn = "arn:aws-us-gov:codeconnections:us-gov-west-1:123456789012:connection/1"
+    ours = PipelineFacts(repository="a/b", connection_arn=arn, uploads=True, deploy_role=True)
+    facts = SiteFacts(site="blog", region="us-gov-west-1", hosts=("www.example.com",), hosted_zone_id="Z1", pipelines=ours)
     named = [arn for step in permissions.STEPS for one in of(step, facts) for it in one.statements for arn in it.resources]
     assert {arn.split(":")[1] for arn in named if arn != "*"} == {"aws-us-gov"}
 
@@ -199,6 +245,28 @@ def test_roles_only_with_their_boundary() -> None:
     assert [one.conditions for one in making] == [condition]
     assert not [one for policy in policies for one in policy.statements if "iam:GetRole" in one.actions and one.conditions]
     assert [policy.name for policy in policies][-1] == "ours"
+
+
+def test_nobody_needs_rights_of_pipelines_that_a_site_does_not_have() -> None:
+    assert "toolkit-pipelines" not in [policy.name for policy in of("up")]
+    codes = {action for step in ("up", "deploy", "doctor") for action in _granted(of(step)) if action.startswith("code")}
+    assert {action.split(":")[0] for action in codes} == {"codebuild"}, "that of a site that is too large for a function"
+    with pytest.raises(UserError, match="has no pipeline"):
+        of("deliver")
+    only_ci = replace(FACTS, pipelines=PipelineFacts(repository="a/b", deploy_role=True))
+    assert _granted(named(of("up", only_ci), "toolkit-pipelines")) == {
+        *(f"iam:{verb}OpenIDConnectProvider" for verb in ("Create", "Delete", "Get", "Tag", "Untag")),
+        "iam:ListOpenIDConnectProviderTags",
+    }
+
+
+def test_a_pipeline_of_another_site_is_not_started() -> None:
+    ours, other = (f"arn:aws:codepipeline:{REGION}:{ACCOUNT}:toolkit-site-{site}-live-0a1b2c3d" for site in ("blog", "shop"))
+    policies = of("deliver", WITH_PIPELINES)
+    assert allowed(Call("codepipeline:StartPipelineExecution", ours, True), policies)
+    assert not allowed(Call("codepipeline:StartPipelineExecution", other, True), policies)
+    assert allowed(Call("s3:PutObject", "arn:aws:s3:::our-zips/uploads/site.zip", True), policies)
+    assert not allowed(Call("s3:PutObject", "arn:aws:s3:::our-zips/other/site.zip", True), policies)
 
 
 # --- the command

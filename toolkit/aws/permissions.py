@@ -8,15 +8,16 @@ Actions and the resources that they know: docs.aws.amazon.com/service-authorizat
 
 from __future__ import annotations
 
-from toolkit.aws import permissions_stacks
+from toolkit.aws import permissions_bootstrap, permissions_pipeline, permissions_stacks
+from toolkit.aws.permissions_bootstrap import CHANGE_SETS
 from toolkit.aws.permissions_scope import QUALIFIER, Scope
-from toolkit.engine.advice import STEPS, Policy, SiteFacts, Statement
+from toolkit.engine.advice import STEPS, PipelineFacts, Policy, SiteFacts, Statement
 from toolkit.engine.stacks import EDGE_REGION
-from toolkit.errors import UsageError
+from toolkit.errors import UsageError, UserError
 
 
 def policies(step: str, facts: SiteFacts, account: str, boundary: str = "") -> list[Policy]:
-    """The policies of a step. UsageError for a step that is none."""
+    """The policies of a step. UsageError for a step that is none, UserError for one that the site does not have."""
     scope = Scope(
         account=account,
         region=facts.region or "*",
@@ -26,44 +27,20 @@ def policies(step: str, facts: SiteFacts, account: str, boundary: str = "") -> l
         hosts=bool(facts.hosts) or not facts.site,
         boundary=boundary or facts.permissions_boundary,
         access_logs=facts.access_logs,
+        pipelines=facts.pipelines if facts.site else _EVERY_PIPELINE,
     )
-    makers = {"bootstrap": _bootstrap, "up": _up, "deploy": _deploy, "destroy": _destroy, "doctor": _doctor, "verify": _verify}
+    makers = {
+        "bootstrap": permissions_bootstrap.policies,
+        "up": _up,
+        "deploy": _deploy,
+        "deliver": _deliver,
+        "destroy": _destroy,
+        "doctor": _doctor,
+        "verify": _verify,
+    }
     if step not in makers:
         raise UsageError(f"{step!r} is no step", f"choose one of: {', '.join(STEPS)}")
     return makers[step](scope)
-
-
-def _bootstrap(scope: Scope) -> list[Policy]:
-    roles = f"role/cdk-{QUALIFIER}-*"
-    stack = [scope.arn("cloudformation", "stack/CDKToolkit/*", region) for region in scope.regions]
-    statements = (
-        Statement(
-            "MakeTheBootstrapStack",
-            [f"cloudformation:{name}" for name in (*_CHANGE_SETS, "GetTemplate", "GetTemplateSummary")],
-            stack,
-            "`cdk bootstrap` makes the stack CDKToolkit with a change set and watches it",
-        ),
-        Statement(
-            "StagingBucket",
-            (*permissions_stacks.BUCKET, "s3:PutBucketVersioning"),
-            scope.staging(),
-            "the bucket for templates and the functions' code, versioned and encrypted",
-        ),
-        Statement(
-            "ImageRepository",
-            tuple(f"ecr:{name}" for name in _REPOSITORY),
-            [scope.arn("ecr", f"repository/cdk-{QUALIFIER}-container-assets-*", region) for region in scope.regions],
-            "the bootstrap makes a repository for container images; this toolkit uses none",
-        ),
-        Statement("BootstrapRoles", permissions_stacks.ROLE, [scope.arn("iam", roles, "")], "the roles that later steps take"),
-        Statement(
-            "Version",
-            ("ssm:GetParameters", "ssm:PutParameter", "ssm:DeleteParameter", "ssm:GetParameter"),
-            scope.bootstrap_version(),
-            "the version of the bootstrap, which every deployment looks at",
-        ),
-    )
-    return [Policy("toolkit-bootstrap", "whoever runs `cdk bootstrap`, once per account and region", statements)]
 
 
 def _up(scope: Scope) -> list[Policy]:
@@ -83,7 +60,7 @@ def _up(scope: Scope) -> list[Policy]:
     own = (
         Statement(
             "ChangeSets",
-            [f"cloudformation:{name}" for name in (*_CHANGE_SETS, "ListStackResources", "DeleteStack")],
+            [f"cloudformation:{name}" for name in (*CHANGE_SETS, "ListStackResources", "DeleteStack")],
             scope.stacks(),
             "`up` makes a change set for each stack, carries it out and clears away a first one that failed",
         ),
@@ -97,11 +74,14 @@ def _up(scope: Scope) -> list[Policy]:
         Policy("toolkit-up", "whoever runs `toolkit up` and `toolkit diff`", tuple(mine)),
         Policy("toolkit-hosting", execution, permissions_stacks.hosting(scope)),
         Policy("toolkit-releases", execution, permissions_stacks.releases(scope)),
-        Policy(_OWN, "only where the bootstrap's roles may not be taken: with the other three", own),
     ]
+    if pipelines := permissions_pipeline.hosting(scope):
+        made.append(Policy("toolkit-pipelines", execution, pipelines))
+    made.append(Policy(_OWN, "only where the bootstrap's roles may not be taken: with the others", own))
     if scope.boundary:
         bound = f"the boundary of every role of a site ([aws] permissions_boundary = {scope.boundary!r})"
-        made.append(Policy(scope.boundary, bound, permissions_stacks.boundary(scope)))
+        statements = (*permissions_stacks.boundary(scope), *permissions_pipeline.boundary(scope))
+        made.append(Policy(scope.boundary, bound, statements))
     return made
 
 
@@ -113,6 +93,13 @@ def _deploy(scope: Scope) -> list[Policy]:
             (_outputs(scope), *_stores(scope), _watch(scope)),
         )
     ]
+
+
+def _deliver(scope: Scope) -> list[Policy]:
+    made = permissions_pipeline.deliver(scope, _outputs(scope))
+    if not made:
+        raise UserError(f"the site {scope.site} has no pipeline", "add [aws.github] or [aws.uploads] to site.toml")
+    return made
 
 
 def _destroy(scope: Scope) -> list[Policy]:
@@ -173,6 +160,7 @@ def _doctor(scope: Scope) -> list[Policy]:
                 "Zone", ("route53:GetHostedZone",), [f"arn:{scope.partition}:route53:::hostedzone/{scope.zone}"], "delegation"
             )
         )
+    statements += permissions_pipeline.doctor(scope)
     return [Policy("toolkit-doctor", "whoever runs `toolkit doctor`; it only reads", tuple(statements))]
 
 
@@ -190,25 +178,9 @@ def _verify(scope: Scope) -> list[Policy]:
 
 
 _OWN = "toolkit-up-own"
+# While no site is known: whatever one can have.
+_EVERY_PIPELINE = PipelineFacts(repository="*", connection_arn="*", pull_requests=True, deploy_role=True, uploads=True)
 _FILES = "templates and the functions' code, to the bootstrap's bucket; also sent in parts"
-_CHANGE_SETS = (
-    "CreateChangeSet",
-    "DescribeChangeSet",
-    "ExecuteChangeSet",
-    "DeleteChangeSet",
-    "DescribeStacks",
-    "DescribeStackEvents",
-)
-_REPOSITORY = (
-    "CreateRepository",
-    "DeleteRepository",
-    "DescribeRepositories",
-    "GetLifecyclePolicy",
-    "GetRepositoryPolicy",
-    "ListTagsForResource",
-    "PutLifecyclePolicy",
-    "SetRepositoryPolicy",
-)
 
 
 def _outputs(scope: Scope) -> Statement:

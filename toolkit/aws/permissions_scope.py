@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from toolkit.aws.bootstrap import PARAMETER
+from toolkit.engine.advice import PipelineFacts
 from toolkit.engine.stacks import ALARMS, CERTIFICATE, EDGE_REGION, SITE, stack_name
 
 # Of the bootstrap, unless somebody chose another ("Bootstrapping", CDK developer guide).
@@ -16,7 +17,10 @@ _PARTITIONS = {"cn-": "aws-cn", "us-gov-": "aws-us-gov"}
 
 @dataclass(frozen=True)
 class Scope:
-    """Where: account and region ("*" while nobody said them), the site ("" for any), its own zone and the boundary of roles."""
+    """Where: account and region ("*" while nobody said them), the site ("" for any), its own zone and the boundary of roles.
+
+    `pipelines` are the site's; all that there can be for any site.
+    """
 
     account: str
     region: str
@@ -26,6 +30,7 @@ class Scope:
     hosts: bool = False
     boundary: str = ""
     access_logs: bool = True
+    pipelines: PipelineFacts = field(default_factory=PipelineFacts)
 
     @property
     def partition(self) -> str:

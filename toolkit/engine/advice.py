@@ -14,7 +14,7 @@ OK, WARNING, PROBLEM, UNKNOWN = "ok", "warning", "problem", "unknown"
 # What a managed policy may hold, white space not counted ("IAM and AWS STS quotas", IAM user guide).
 POLICY_CHARACTERS = 6144
 # What somebody does with a site, and needs rights for.
-STEPS = ("bootstrap", "up", "deploy", "destroy", "doctor", "verify")
+STEPS = ("bootstrap", "up", "deploy", "deliver", "destroy", "doctor", "verify")
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,8 @@ class PipelineFacts:
     @property
     def keys(self) -> tuple[str, ...]:
         """The pipelines that there are, by the names that `SitePipeline` gives them."""
-        pushed = {"live": True, "preview": self.previews, "pull": self.pull_requests, "closed": self.previews}
+        ends = self.previews or self.pull_requests
+        pushed = {"live": True, "preview": self.previews, "pull": self.pull_requests, "closed": ends}
         found = tuple(key for key, is_there in pushed.items() if is_there) if self.connection_arn else ()
         return (*found, "upload") if self.uploads else found
 
