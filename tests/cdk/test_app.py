@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from tests.cdk.templates import CONNECTION
 from toolkit.config import parse
 from toolkit.errors import UserError
 
@@ -82,6 +83,44 @@ def test_site_toml_says_it_and_context_goes_before_it(cdk: None) -> None:
     assert hosting(config, {"stage": "production", "watchMinutes": "0"}) == dataclasses.replace(
         said, stage="production", watch_minutes=0
     )
+
+
+def test_pipelines_are_made_of_what_site_toml_says(cdk: None) -> None:
+    from toolkit.builds.cloud import cloud_spec
+    from toolkit.cdk.app import hosting
+
+    text = f"""
+name = "shop"
+preset = "vite"
+branch = "trunk"
+[previews]
+enabled = false
+[build]
+secrets = ["TOKEN", "KEY"]
+node = "22"
+[aws.github]
+repository = "octo-cat/shop"
+connection_arn = "{CONNECTION}"
+[aws.build]
+compute = "medium"
+architecture = "x86"
+timeout_minutes = 45
+secrets = {{ KEY = "/shared/key" }}
+"""
+    config = parse(text.encode(), Path("site.toml"))
+    made = hosting(config, {})
+    assert (made.branch, made.previews, made.github, made.uploads) == ("trunk", False, config.aws.github, None)
+    assert made.build and made.build.spec == cloud_spec(config)
+    assert made.build.environment == {"NODE_VERSION": "22"}
+    assert made.build.secrets == {"TOKEN": "/toolkit/shop/TOKEN", "KEY": "/shared/key"}
+    assert (made.build.compute, made.build.architecture, made.build.timeout_minutes) == ("medium", "x86", 45)
+
+
+def test_a_site_without_pipelines_has_no_build(cdk: None) -> None:
+    from toolkit.cdk.app import hosting
+
+    alone = b'name = "shop"\nbuild_spec = "not-there.yml"\n[aws.github]\nrepository = "o/n"\ndeploy_role = true\n'
+    assert hosting(parse(alone, Path("site.toml")), {}).build is None, "the repository's own CI builds it"
 
 
 @pytest.mark.parametrize(

@@ -12,13 +12,15 @@ import re
 import shutil
 import sys
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import fields
 from typing import TYPE_CHECKING, Any
 
 from toolkit.config import SiteConfig, load
+from toolkit.config_aws import secret_places
 from toolkit.errors import EXIT_OK, EXIT_USER, INSTALL_AWS, UserError
 
 if TYPE_CHECKING:
+    from toolkit.cdk.builds import SiteBuild
     from toolkit.cdk.stacks import Hosting
 
 PREFIX = "toolkit:"
@@ -31,6 +33,8 @@ NUMBERS = {"logDays": "[1-9][0-9]{0,4}", "watchMinutes": "[0-9]{1,4}"}
 KEYS = (FOLDER, *TEXTS, "accessLogs", *NUMBERS)
 # Fields of [aws] that say where the stacks are, not what they are made of.
 _PLACE = ("region", "profile", "stack", "outputs")
+# Its tables, which are handed on as they are or as what a build is.
+_TABLES = ("github", "uploads", "build")
 
 
 def main() -> int:
@@ -59,7 +63,8 @@ def hosting(config: SiteConfig, said: Mapping[str, Any]) -> Hosting:
     unknown = sorted(set(said) - set(KEYS))
     if unknown:
         raise UserError(f"{PREFIX}{unknown[0]} is not part of this release of the toolkit", f"choose from: {', '.join(KEYS)}")
-    given: dict[str, Any] = {key: value for key, value in asdict(config.aws).items() if key not in _PLACE and value != ""}
+    aws = {item.name: getattr(config.aws, item.name) for item in fields(config.aws) if item.name not in (*_PLACE, *_TABLES)}
+    given: dict[str, Any] = {key: value for key, value in aws.items() if value != ""}
     given |= {_snake(key): str(said[key]) for key in TEXTS if key in said}
     if "accessLogs" in said:
         given["access_logs"] = _switch("accessLogs", str(said["accessLogs"]))
@@ -73,7 +78,27 @@ def hosting(config: SiteConfig, said: Mapping[str, Any]) -> Hosting:
         grace_hours=config.grace_hours,
         preview_days=config.preview_days,
         strict=config.strict,
+        branch=config.branch,
+        previews=config.previews,
+        github=config.aws.github,
+        uploads=config.aws.uploads,
+        build=_build(config) if config.aws.has_pipelines else None,
         **given,
+    )
+
+
+def _build(config: SiteConfig) -> SiteBuild:
+    from toolkit.builds.cloud import cloud_spec
+    from toolkit.cdk.builds import SiteBuild
+
+    machine = config.aws.build
+    return SiteBuild(
+        spec=cloud_spec(config),
+        environment=config.env,
+        secrets=secret_places(config.name, config.secrets, config.aws),
+        compute=machine.compute,
+        architecture=machine.architecture,
+        timeout_minutes=machine.timeout_minutes,
     )
 
 

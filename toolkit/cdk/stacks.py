@@ -8,17 +8,23 @@ from dataclasses import dataclass, field
 
 from aws_cdk import App, CfnOutput, CfnParameter, Environment, PermissionsBoundary, Stack
 from aws_cdk import aws_cloudfront as cloudfront
+from aws_cdk import aws_s3 as s3
 from aws_cdk import aws_secretsmanager as secretsmanager
 from constructs import Construct
 
 from toolkit.cdk.alarms import SiteAlarms
+from toolkit.cdk.builds import SiteBuild
 from toolkit.cdk.dashboard import SiteDashboard
 from toolkit.cdk.domains import CERTIFICATE_PATTERN, SiteCertificate
 from toolkit.cdk.errors import PropertyError
 from toolkit.cdk.logs import DEFAULT_DAYS
+from toolkit.cdk.oidc import GitHubDeployRole
+from toolkit.cdk.pipeline import SitePipeline
 from toolkit.cdk.site import StaticSite
+from toolkit.cdk.sources import GitHubSource, ZipSource
 from toolkit.cdk.stages import Stage
 from toolkit.cdk.workflow import ReleaseWorkflow
+from toolkit.config_aws import GitHubConfig, UploadsConfig
 from toolkit.engine.model import Settings
 from toolkit.engine.stacks import ALARMS, CERTIFICATE, EDGE_REGION, SITE, stack_name
 
@@ -41,7 +47,8 @@ class Hosting:
     """What the stacks of one site are made of; the fields are those of `StaticSite` and `ReleaseWorkflow`.
 
     `price_class` is a name of PRICE_CLASSES, `permissions_boundary` the name of a managed policy that bounds every role,
-    `webhook_secret_arn` the whole ARN of the secret, `alarm_topic_arn` a topic of us-east-1.
+    `webhook_secret_arn` the whole ARN of the secret, `alarm_topic_arn` a topic of us-east-1. `github` and `uploads` are the tables
+    of site.toml; with either (unless `github` is there for its role alone) `build` says how the site is built.
     """
 
     site: str
@@ -64,6 +71,11 @@ class Hosting:
     webhook_secret_arn: str | None = None
     alarm_topic_arn: str | None = None
     permissions_boundary: str | None = None
+    branch: str = "main"
+    previews: bool = True
+    github: GitHubConfig | None = None
+    uploads: UploadsConfig | None = None
+    build: SiteBuild | None = None
 
 
 def build(app: App, hosting: Hosting) -> None:
@@ -105,7 +117,8 @@ class CertificateStack(Stack):
 class SiteStack(Stack):
     """A site's hosting and its releases, in any region.
 
-    Outputs: those of `StaticSite.outputs` and `ReleaseWorkflow.outputs`, under their plain names.
+    Outputs: those of `StaticSite.outputs` and `ReleaseWorkflow.outputs`, and of `SitePipeline` and `GitHubDeployRole` where there
+    are such, under their plain names.
     """
 
     def __init__(self, scope: Construct, construct_id: str, *, hosting: Hosting) -> None:
@@ -132,7 +145,8 @@ class SiteStack(Stack):
         )
         workflow = self._workflow(site, hosting)
         SiteDashboard(self, "Dashboard", hosting=site, workflow=workflow, site=hosting.site)
-        for name, output in {**site.outputs, **workflow.outputs}.items():
+        more = {**self._pipeline(workflow, hosting), **self._deploy_role(workflow, hosting)}
+        for name, output in {**site.outputs, **workflow.outputs, **more}.items():
             output.override_logical_id(name)
 
     def _workflow(self, site: StaticSite, hosting: Hosting) -> ReleaseWorkflow:
@@ -152,6 +166,32 @@ class SiteStack(Stack):
             strict=hosting.strict,
             webhook_secret=secretsmanager.Secret.from_secret_complete_arn(self, "Webhook", arn) if arn else None,
         )
+
+    def _pipeline(self, workflow: ReleaseWorkflow, hosting: Hosting) -> dict[str, CfnOutput]:
+        github, uploads = _github_source(hosting), self._zip_source(hosting.uploads)
+        if hosting.build is None or not (github or uploads):
+            return {}
+        return SitePipeline(self, "Pipeline", workflow=workflow, github=github, uploads=uploads, build=hosting.build).outputs
+
+    def _zip_source(self, uploads: UploadsConfig | None) -> ZipSource | None:
+        if uploads is None:
+            return None
+        bucket = s3.Bucket.from_bucket_name(self, "Uploads", uploads.bucket) if uploads.bucket else None
+        return ZipSource(bucket=bucket, prefix=uploads.prefix)
+
+    def _deploy_role(self, workflow: ReleaseWorkflow, hosting: Hosting) -> dict[str, CfnOutput]:
+        github = hosting.github
+        if not (github and github.deploy_role):
+            return {}
+        return GitHubDeployRole(
+            self,
+            "Deploy",
+            workflow=workflow,
+            repository=github.repository,
+            branch=hosting.branch,
+            previews=hosting.previews,
+            provider_arn=github.oidc_provider_arn or None,
+        ).outputs
 
     def _certificate_arn(self, hosting: Hosting) -> str | None:
         if hosting.certificate_arn is not None or not hosting.hosts:
@@ -191,6 +231,23 @@ class AlarmsStack(Stack):
             response_function=given["ResponseFunction"].value_as_string,
             topic_arn=hosting.alarm_topic_arn,
         )
+
+
+def _github_source(hosting: Hosting) -> GitHubSource | None:
+    """The pipelines' source; None where the table is there for the role of the repository's own CI alone."""
+    github = hosting.github
+    if not (github and github.connection_arn):
+        return None
+    return GitHubSource(
+        repository=github.repository,
+        connection_arn=github.connection_arn,
+        branch=hosting.branch,
+        paths=github.paths,
+        tags=github.tags,
+        branches=github.branches,
+        previews=hosting.previews,
+        pull_requests=github.pull_requests,
+    )
 
 
 def _boundary(name: str | None) -> PermissionsBoundary | None:
