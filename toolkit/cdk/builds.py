@@ -33,9 +33,15 @@ _COMPUTE = {
 }
 ARCHITECTURES = ("arm", "x86")
 _VARIABLE = re.compile(r"(?!CODEBUILD_)[A-Za-z_][A-Za-z0-9_]*")
-_SECRET_ARN = re.compile(r"arn:[a-z-]+:secretsmanager:[a-z0-9-]+:\d{12}:secret:[^:]+(:[^:]*){0,3}")
-# docs.aws.amazon.com/systems-manager/latest/userguide/sysman-paramstore-su-create.html
-_PARAMETER = re.compile(r"/?[A-Za-z0-9_.-]+(/[A-Za-z0-9_.-]+)*")
+# Names of secrets and parameters, neither of which holds a wildcard, and ARNs of both
+# (docs.aws.amazon.com/secretsmanager/latest/apireference/API_CreateSecret.html,
+# docs.aws.amazon.com/systems-manager/latest/userguide/sysman-paramstore-su-create.html).
+_SECRET_NAME, _PARAMETER_NAME = r"[A-Za-z0-9/_+=.@-]+", r"/?[A-Za-z0-9_.-]+(/[A-Za-z0-9_.-]+)*"
+_ARN, _PART_OF_SECRET = r"arn:[a-z-]+:{}:[a-z0-9-]+:\d{{12}}:", r"(:[^:]*){0,3}"
+_SECRET_ARN = re.compile(f"{_ARN.format('secretsmanager')}secret:{_SECRET_NAME}{_PART_OF_SECRET}")
+_SECRET = re.compile(f"{_SECRET_ARN.pattern}|(?!arn:){_SECRET_NAME}{_PART_OF_SECRET}")
+_PARAMETER = re.compile(_PARAMETER_NAME)
+_PARAMETER_OR_ARN = re.compile(f"{_ARN.format('ssm')}parameter/{_PARAMETER_NAME}|{_PARAMETER_NAME}")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,6 +76,12 @@ class SiteBuild:
             if not (_SECRET_ARN.fullmatch(reference) or _PARAMETER.fullmatch(reference)):
                 fix = "name a parameter of Parameter Store, such as /site/token, or give the ARN of a secret of Secrets Manager"
                 raise PropertyError(f"the secret {name} is {reference!r}", fix)
+        wanted = [(_PARAMETER_OR_ARN, name) for name in self.spec.parameters] + [(_SECRET, name) for name in self.spec.secrets]
+        for pattern, name in wanted:
+            if not pattern.fullmatch(name):
+                raise PropertyError(
+                    f"the build spec asks for the secret {name!r}", "name one parameter or secret, without wildcards"
+                )
 
 
 class BuildProject(Construct):
