@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
 
 from aws_cdk import Aws, CfnOutput, Stack, Token
 from aws_cdk import aws_codepipeline as codepipeline
@@ -13,13 +12,13 @@ from constructs import Construct
 
 from toolkit.cdk import pipelines, triggers
 from toolkit.cdk.builds import BuildProject, SiteBuild
+from toolkit.cdk.codepipeline import FlowPipeline
 from toolkit.cdk.errors import PropertyError
 from toolkit.cdk.logs import log_requests
 from toolkit.cdk.pipelines import CLOSED, LIVE, PREVIEW, PULL, UPLOAD, Caller, Flow
 from toolkit.cdk.releasers import Releasers
-from toolkit.cdk.roles import service_role
 from toolkit.cdk.sources import GitHubSource, ZipSource
-from toolkit.cdk.uploads import UploadRule, artifact_bucket, upload_bucket
+from toolkit.cdk.uploads import UploadRule, allow_reads, artifact_bucket, upload_bucket
 from toolkit.cdk.workflow import ReleaseWorkflow
 
 # docs.aws.amazon.com/codepipeline/latest/userguide/limits.html
@@ -32,11 +31,10 @@ class SitePipeline(Construct):
     workflow: how the site is released; one SitePipeline for each. build: how it is built.
     github, uploads: where its code comes from, one or both.
 
-    Executions run side by side (PARALLEL), each with the commit or object that started it. Which of two releases is newer is
-    decided by when their sources were, not by which build ended first. (F50)
+    Which of two releases is newer is decided by when their sources were, not by which build ended first.
 
     Attributes: `pipelines` and `builds` by key (live, preview, pull, closed, upload), `artifacts` and `upload_bucket`, `outputs` by
-    name. PropertyError for values that do not fit.
+    name; `jobs`, `lists` and `functions` for whoever looks at rights. PropertyError for values that do not fit.
     """
 
     def __init__(
@@ -66,16 +64,18 @@ class SitePipeline(Construct):
             "Functions",
             workflow=workflow,
             artifacts=self.artifacts,
-            pipelines={key: self._arn(name) for key, name in self._names.items()},
-            branch=github.branch if github else "",
+            pipelines={key: self._arn(key) for key in self._names},
             uploads=(self.upload_bucket, uploads.prefix) if self.upload_bucket and uploads else None,
             idle_output=build.spec.folder if self._idle else None,
         )
-        if github:
-            self._add_github(github)
+        self.jobs, self.lists, self.functions = self._functions.jobs, _lists(self), self._functions.functions
+        made = self._of_github(github) if github else []
         if self.upload_bucket and uploads:
-            self._add_uploads(self.upload_bucket, uploads.prefix)
+            made.append(self._of_uploads(self.upload_bucket, uploads.prefix))
         workflow.allow_artifacts(self.artifacts, [f"*/{name}/*" for flow in self._flows for name in self._released(flow)])
+        for pipeline in made:
+            buckets = (self.artifacts, workflow.facts.hosting.bucket, *([self.upload_bucket] if self.upload_bucket else []))
+            pipeline.wait_for(*buckets)
         self.outputs = self._outputs(uploads)
 
     def _upload_bucket(self, uploads: ZipSource) -> s3.IBucket:
@@ -92,57 +92,73 @@ class SitePipeline(Construct):
             return [flow.source] if self._idle else [flow.source, flow.site]
         return [] if flow == CLOSED else [flow.source if self._idle else flow.site]
 
-    def _add_github(self, source: GitHubSource) -> None:
+    def _of_github(self, source: GitHubSource) -> list[FlowPipeline]:
+        # Under both names of the service: a connection's ARN has the one that it was made with.
+        uses = ["codeconnections:UseConnection", "codestar-connections:UseConnection"]
+        made = []
         for flow in self._flows:
-            if flow == UPLOAD:
-                continue
-            caller, only = Caller(flow, self._names[flow.key]), None
-            stages = [pipelines.from_github(flow, source)]
-            if flow == CLOSED:
-                stages.append(caller.call(pipelines.RETIRE, self._functions.retire))
-            else:
-                only = None if flow == LIVE else pipelines.only_other_branches(source)
-                takes, more = flow.site, {}
-                if self._idle:
-                    takes, more = flow.source, {"folder": self._build.spec.folder}
-                else:
-                    project = self._project(flow, takes=flow.source, branch=source.branch if flow == LIVE else "")
-                    stages.append(pipelines.build(project.project.project_name, takes=flow.source, makes=flow.site, only=only))
-                stages.append(caller.call(pipelines.RELEASE, self._functions.deliver, takes=takes, only=only, more=more))
-            connection = iam.PolicyStatement(sid="Connection", actions=_use_connection(), resources=[source.connection_arn])
-            self._add(flow, stages, [connection], triggers=getattr(triggers, flow.key)(source, pipelines.SOURCE))
+            if flow != UPLOAD:
+                connection = iam.PolicyStatement(sid="Connection", actions=uses, resources=[source.connection_arn])
+                starts = getattr(triggers, flow.key)(source, pipelines.SOURCE)
+                made.append(self._add(flow, self._github_stages(flow, source), [connection], triggers=starts))
+        return made
 
-    def _add_uploads(self, bucket: s3.IBucket, prefix: str) -> None:
-        flow, functions = UPLOAD, self._functions
-        caller, told = Caller(flow, self._names[flow.key]), pipelines.time_and_prefix(prefix)
-        stages = [
-            pipelines.from_bucket(flow, bucket, prefix),
-            caller.call(pipelines.INSPECT, functions.inspect, takes=flow.source, makes=flow.project),
-        ]
+    def _github_stages(self, flow: Flow, source: GitHubSource) -> pipelines.Stages:
+        caller, fetch = Caller(flow, self._names[flow.key]), pipelines.from_github(flow, source)
+        if flow == CLOSED:
+            return [fetch, caller.call(pipelines.RETIRE, self._functions.retire)]
+        only = None if flow == LIVE else pipelines.only_other_branches(source)
+        deliver = self._functions.deliver
         if self._idle:
-            stages.append(
-                caller.call(pipelines.DIRECT, functions.deliver, takes=flow.source, more={**pipelines.found_folder(), **told})
-            )
-        else:
-            only = pipelines.is_project()
-            project = self._project(flow, takes=flow.project).project
-            stages += [
-                caller.call(pipelines.DIRECT, functions.deliver, takes=flow.source, only=pipelines.is_site(), more=told),
-                pipelines.build(project.project_name, takes=flow.project, makes=flow.site, only=only),
-                caller.call(pipelines.RELEASE, functions.deliver, takes=flow.site, only=only, more=told),
-            ]
+            folder = {"folder": self._build.spec.folder}
+            return [fetch, caller.call(pipelines.RELEASE, deliver, takes=flow.source, only=only, more=folder)]
+        project = self._project(flow, takes=flow.source, branch=source.branch if flow == LIVE else "")
+        return [
+            fetch,
+            pipelines.build(project, takes=flow.source, makes=flow.site, only=only),
+            caller.call(pipelines.RELEASE, deliver, takes=flow.site, only=only),
+        ]
+
+    def _of_uploads(self, bucket: s3.IBucket, prefix: str) -> FlowPipeline:
+        looks = ["s3:GetBucketAcl", "s3:GetBucketLocation", "s3:GetBucketVersioning"]
+        statement = iam.PolicyStatement(sid="UploadBucket", actions=looks, resources=[bucket.bucket_arn])
         time = codepipeline.CfnPipeline.VariableDeclarationProperty(
             name=pipelines.EVENT_TIME, default_value="none", description="when the zip was put there"
         )
-        made = self._add(flow, stages, _reads_uploads(bucket, prefix), variables=[time])
-        arn = self._arn(self._names[flow.key])
+        made = self._add(UPLOAD, self._upload_stages(bucket, prefix), [statement], variables=[time])
+        allow_reads(made, bucket, prefix, [made.role, self.functions["deliver"].role])
         rule = UploadRule(
-            made, "Started", bucket=bucket, prefix=prefix, pipeline_arn=arn, action=pipelines.SOURCE, site=self._workflow.facts.site
+            made,
+            "Started",
+            bucket=bucket,
+            prefix=prefix,
+            pipeline_arn=self._arn(UPLOAD.key),
+            action=pipelines.SOURCE,
+            site=self._workflow.facts.site,
         )
-        rule.node.add_dependency(self.pipelines[flow.key])
+        rule.node.add_dependency(made.pipeline)
+        return made
 
-    def _project(self, flow: Flow, *, takes: str, branch: str = "") -> BuildProject:
-        made = BuildProject(
+    def _upload_stages(self, bucket: s3.IBucket, prefix: str) -> pipelines.Stages:
+        flow, deliver = UPLOAD, self._functions.deliver
+        caller, told = Caller(flow, self._names[flow.key]), pipelines.time_and_prefix(prefix)
+        first = [
+            pipelines.from_bucket(flow, bucket, prefix),
+            caller.call(pipelines.INSPECT, self._functions.inspect, takes=flow.source, makes=flow.project),
+        ]
+        if self._idle:
+            return [*first, caller.call(pipelines.DIRECT, deliver, takes=flow.source, more={**pipelines.found_folder(), **told})]
+        only = pipelines.is_project()
+        return [
+            *first,
+            caller.call(pipelines.DIRECT, deliver, takes=flow.source, only=pipelines.is_site(), more=told),
+            pipelines.build(self._project(flow, takes=flow.project), takes=flow.project, makes=flow.site, only=only),
+            caller.call(pipelines.RELEASE, deliver, takes=flow.site, only=only, more=told),
+        ]
+
+    def _project(self, flow: Flow, *, takes: str, branch: str = "") -> str:
+        """The name of the project that builds what this pipeline brings."""
+        self.builds[flow.key] = BuildProject(
             self,
             f"{flow.key.capitalize()}Build",
             build=self._build,
@@ -153,69 +169,37 @@ class SitePipeline(Construct):
             with_secrets=flow != PULL,
             environment={"BRANCH": branch} if branch else {},
         )
-        self.builds[flow.key] = made
-        return made
+        return self.builds[flow.key].project.project_name
 
     def _add(
         self,
         flow: Flow,
         stages: pipelines.Stages,
-        reads: Sequence[iam.PolicyStatement],
+        statements: list[iam.PolicyStatement],
         *,
-        triggers: Sequence[codepipeline.CfnPipeline.PipelineTriggerDeclarationProperty] | None = None,
-        variables: Sequence[codepipeline.CfnPipeline.VariableDeclarationProperty] | None = None,
-    ) -> Construct:
-        inside = Construct(self, flow.key.capitalize())
-        description = f"{flow.description} of {self._workflow.facts.site}"
-        role = service_role(
-            inside,
-            "Role",
-            service="codepipeline.amazonaws.com",
-            description=description,
-            statements=[*reads, *self._hands_on(flow), *self._runs(flow)],
-        )
-        self.pipelines[flow.key] = codepipeline.CfnPipeline(
-            inside,
-            "Pipeline",
+        triggers: list[codepipeline.CfnPipeline.PipelineTriggerDeclarationProperty] | None = None,
+        variables: list[codepipeline.CfnPipeline.VariableDeclarationProperty] | None = None,
+    ) -> FlowPipeline:
+        made = FlowPipeline(
+            self,
+            flow.key.capitalize(),
+            flow=flow,
             name=self._names[flow.key],
-            pipeline_type="V2",
-            execution_mode="PARALLEL",
-            role_arn=role.role_arn,
-            artifact_store=codepipeline.CfnPipeline.ArtifactStoreProperty(type="S3", location=self.artifacts.bucket_name),
-            restart_execution_on_update=False,
+            site=self._workflow.facts.site,
+            artifacts=self.artifacts,
             stages=stages,
+            statements=statements,
+            functions=self._functions.of(flow),
+            lists=self.lists,
+            build=self.builds.get(flow.key),
             triggers=triggers,
             variables=variables,
         )
-        return inside
+        self.pipelines[flow.key] = made.pipeline
+        return made
 
-    def _hands_on(self, flow: Flow) -> list[iam.PolicyStatement]:
-        """Its own artifacts, and what CodePipeline asks of their bucket
-        (docs.aws.amazon.com/codepipeline/latest/userguide/how-to-custom-role.html)."""
-        objects = [self.artifacts.arn_for_objects(f"*/{name}/*") for name in flow.artifacts]
-        return [
-            iam.PolicyStatement(
-                sid="Artifacts", actions=["s3:GetObject", "s3:GetObjectVersion", "s3:PutObject"], resources=objects
-            ),
-            iam.PolicyStatement(
-                sid="ArtifactBucket",
-                actions=["s3:GetBucketAcl", "s3:GetBucketLocation", "s3:GetBucketVersioning"],
-                resources=[self.artifacts.bucket_arn],
-            ),
-        ]
-
-    def _runs(self, flow: Flow) -> list[iam.PolicyStatement]:
-        """What its stages call (docs.aws.amazon.com/codepipeline/latest/userguide/action-reference-CodeBuild.html and
-        …/action-reference-Lambda.html)."""
-        called = [made.function_arn for made in self._functions.of(flow)]
-        statements = [iam.PolicyStatement(sid="Functions", actions=["lambda:InvokeFunction"], resources=called)]
-        if build := self.builds.get(flow.key):
-            actions = ["codebuild:BatchGetBuilds", "codebuild:StartBuild"]
-            statements.append(iam.PolicyStatement(sid="Build", actions=actions, resources=[build.project.project_arn]))
-        return statements
-
-    def _arn(self, name: str) -> str:
-        return f"arn:{Aws.PARTITION}:codepipeline:{Aws.REGION}:{Aws.ACCOUNT_ID}:{name}"
+    def _arn(self, key: str) -> str:
+        return f"arn:{Aws.PARTITION}:codepipeline:{Aws.REGION}:{Aws.ACCOUNT_ID}:{self._names[key]}"
 
     def _outputs(self, uploads: ZipSource | None) -> dict[str, CfnOutput]:
         """What a target needs to follow deliveries, beside the outputs of `ReleaseWorkflow`."""
@@ -232,34 +216,19 @@ class SitePipeline(Construct):
 
 
 def _flows(github: GitHubSource | None, uploads: ZipSource | None) -> list[Flow]:
-    found: Mapping[Flow, bool] = {
-        LIVE: github is not None,
-        PREVIEW: github is not None and github.previews,
-        PULL: github is not None and github.pull_requests,
-        CLOSED: github is not None and (github.previews or github.pull_requests),
-        UPLOAD: uploads is not None,
-    }
-    return [flow for flow, wanted in found.items() if wanted]
+    found = []
+    if github:
+        previews = github.previews or github.pull_requests
+        wanted = ((LIVE, True), (PREVIEW, github.previews), (PULL, github.pull_requests), (CLOSED, previews))
+        found = [flow for flow, is_wanted in wanted if is_wanted]
+    return [*found, *([UPLOAD] if uploads else [])]
 
 
-def _use_connection() -> list[str]:
-    """Under both names of the service: a connection's ARN has the one that it was made with
-    (docs.aws.amazon.com/codepipeline/latest/userguide/how-to-custom-role.html)."""
-    return ["codeconnections:UseConnection", "codestar-connections:UseConnection"]
-
-
-def _reads_uploads(bucket: s3.IBucket, prefix: str) -> list[iam.PolicyStatement]:
-    """docs.aws.amazon.com/codepipeline/latest/userguide/action-reference-S3.html"""
-    reads = ["s3:GetObject", "s3:GetObjectVersion"]
-    looks = ["s3:GetBucketAcl", "s3:GetBucketLocation", "s3:GetBucketVersioning"]
-    statements = [
-        iam.PolicyStatement(sid="Uploads", actions=reads, resources=[bucket.arn_for_objects(f"{prefix}*")]),
-        iam.PolicyStatement(sid="UploadBucket", actions=looks, resources=[bucket.bucket_arn]),
-    ]
-    if bucket.encryption_key:
-        key = bucket.encryption_key.key_arn
-        statements.append(iam.PolicyStatement(sid="UploadKey", actions=["kms:Decrypt"], resources=[key]))
-    return statements
+def _lists(scope: Construct) -> iam.ManagedPolicy:
+    """Without it actions that call a function fail (docs.aws.amazon.com/codepipeline/latest/userguide/
+    actions-invoke-lambda-function.html); IAM knows no resource for it (…/list_awslambda.html)."""
+    statement = iam.PolicyStatement(sid="Functions", actions=["lambda:ListFunctions"], resources=["*"])
+    return iam.ManagedPolicy(scope, "Lists", description="Lets pipelines find functions", statements=[statement])
 
 
 def _name(scope: Construct, key: str) -> str:

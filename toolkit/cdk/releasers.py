@@ -20,7 +20,7 @@ from toolkit.cdk.workflow import ReleaseWorkflow
 class Releasers(Construct):
     """`deliver`, `inspect` (for zips) and `retire` (for closed pull requests), each with the rights that it needs.
 
-    pipelines: their ARNs by key. branch: what goes live. uploads: the bucket of zips and the folder in it.
+    pipelines: their ARNs by key. uploads: the bucket of zips and the folder in it.
     idle_output: where the site is in what is not built ("" for all of it); None when there is something to build.
     None of them may reach a site's bucket or routing data but `retire`, which may what a release may.
     """
@@ -33,37 +33,36 @@ class Releasers(Construct):
         workflow: ReleaseWorkflow,
         artifacts: s3.IBucket,
         pipelines: Mapping[str, str],
-        branch: str,
         uploads: tuple[s3.IBucket, str] | None,
         idle_output: str | None,
     ) -> None:
         super().__init__(scope, construct_id)
         self._workflow, self._artifacts, self._pipelines = workflow, artifacts, pipelines
         self.jobs = self._jobs()
-        self._made = {"deliver": self._deliver(branch, uploads)}
+        self.functions: dict[str, HandlerFunction] = {"deliver": self._deliver(uploads)}
         if UPLOAD.key in pipelines and uploads:
-            self._made["inspect"] = self._inspect(uploads[1], idle_output)
+            self.functions["inspect"] = self._inspect(uploads[1], idle_output)
         if CLOSED.key in pipelines:
-            self._made["retire"] = self._retire()
-        for made in self._made.values():
+            self.functions["retire"] = self._retire()
+        for made in self.functions.values():
             made.role.add_managed_policy(self.jobs)
 
     @property
     def deliver(self) -> lambda_.IFunction:
-        return self._made["deliver"].function
+        return self.functions["deliver"].function
 
     @property
     def inspect(self) -> lambda_.IFunction:
-        return self._made["inspect"].function
+        return self.functions["inspect"].function
 
     @property
     def retire(self) -> lambda_.IFunction:
-        return self._made["retire"].function
+        return self.functions["retire"].function
 
     def of(self, flow: Flow) -> list[lambda_.IFunction]:
         """Those that a kind of pipeline calls."""
         names = {CLOSED.key: ("retire",), UPLOAD.key: ("inspect", "deliver")}.get(flow.key, ("deliver",))
-        return [self._made[name].function for name in names]
+        return [self.functions[name].function for name in names]
 
     def _jobs(self) -> iam.ManagedPolicy:
         """How a function ends its action. IAM knows no resource for that, and a job's id is known to nobody else
@@ -76,7 +75,7 @@ class Releasers(Construct):
         arns = [arn for key, arn in self._pipelines.items() if not keys or key in keys]
         return iam.PolicyStatement(sid="Executions", actions=["codepipeline:ListActionExecutions"], resources=arns)
 
-    def _deliver(self, branch: str, uploads: tuple[s3.IBucket, str] | None) -> HandlerFunction:
+    def _deliver(self, uploads: tuple[s3.IBucket, str] | None) -> HandlerFunction:
         machine = self._workflow.state_machine
         executions = Stack.of(self).format_arn(
             service="states",
@@ -90,18 +89,8 @@ class Releasers(Construct):
             self._looks_up(*(key for key in self._pipelines if key != CLOSED.key)),
         ]
         environment = {"SITE": self._workflow.facts.site, "RELEASE_ARN": machine.state_machine_arn}
-        if branch:
-            environment["BRANCH"] = branch
         if uploads:
-            bucket, prefix = uploads
-            environment["UPLOAD_BUCKET"] = bucket.bucket_name
-            objects = [bucket.arn_for_objects(f"{prefix}*")]
-            statements.append(
-                iam.PolicyStatement(sid="Uploads", actions=["s3:GetObject", "s3:GetObjectVersion"], resources=objects)
-            )
-            if bucket.encryption_key:
-                key = bucket.encryption_key.key_arn
-                statements.append(iam.PolicyStatement(sid="UploadKey", actions=["kms:Decrypt"], resources=[key]))
+            environment["UPLOAD_BUCKET"] = uploads[0].bucket_name
         return self._make("deliver", "starts a release and waits for its end", functions.DELIVER, environment, statements)
 
     def _inspect(self, prefix: str, idle_output: str | None) -> HandlerFunction:
@@ -111,12 +100,18 @@ class Releasers(Construct):
             "IDLE": json.dumps(idle_output is not None),
             "OUTPUT": idle_output or "",
         }
-        source, project = (self._artifacts.arn_for_objects(f"*/{name}/*") for name in (UPLOAD.source, UPLOAD.project))
-        statements = [
-            iam.PolicyStatement(sid="Zip", actions=["s3:GetObject", "s3:GetObjectVersion"], resources=[source]),
-            iam.PolicyStatement(sid="Project", actions=["s3:PutObject"], resources=[project]),
-        ]
-        return self._make("inspect_zip", "looks into zips that were uploaded", functions.INSPECT, environment, statements)
+        made = self._make(
+            "inspect_zip", "looks into zips that were uploaded", functions.INSPECT, environment, [self._looks_up(UPLOAD.key)]
+        )
+        for sid, action, name in (("InspectReads", "GetObject", UPLOAD.source), ("InspectWrites", "PutObject", UPLOAD.project)):
+            statement = iam.PolicyStatement(
+                sid=sid,
+                principals=[iam.ArnPrincipal(made.role.role_arn)],
+                actions=[f"s3:{action}"],
+                resources=[self._artifacts.arn_for_objects(f"*/{name}/*")],
+            )
+            self._artifacts.add_to_resource_policy(statement)
+        return made
 
     def _retire(self) -> HandlerFunction:
         facts = self._workflow.facts

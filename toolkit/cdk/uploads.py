@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from typing import cast
 
 from aws_cdk import Duration, RemovalPolicy
@@ -61,6 +62,21 @@ def _bucket(
         removal_policy=removal_policy,
         lifecycle_rules=[rule],
     )
+
+
+def allow_reads(scope: Construct, bucket: s3.IBucket, prefix: str, roles: Sequence[iam.IRole]) -> None:
+    """Let the roles read zips: by the bucket's policy, or by one that they share where the bucket is not of this app."""
+    actions, resources = ["s3:GetObject", "s3:GetObjectVersion"], [bucket.arn_for_objects(f"{prefix}*")]
+    principals: list[iam.IPrincipal] = [iam.ArnPrincipal(role.role_arn) for role in roles]
+    wanted = iam.PolicyStatement(sid="ReadsUploads", principals=principals, actions=actions, resources=resources)
+    if not bucket.add_to_resource_policy(wanted).statement_added:
+        statement = iam.PolicyStatement(sid="Uploads", actions=actions, resources=resources)
+        policy = iam.ManagedPolicy(scope, "Reads", description="Reads zips that were uploaded", statements=[statement])
+        for role in roles:
+            role.add_managed_policy(policy)
+    for role in roles:
+        if bucket.encryption_key:
+            bucket.encryption_key.grant_decrypt(role)
 
 
 class UploadRule(Construct):
