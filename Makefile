@@ -9,8 +9,9 @@ GATES := build/gates
 demo: $(VENV)/.base
 	$(BIN)/toolkit demo
 
+# In as many processes as the machine has processors, four at most; a file's tests stay in one of them.
 test: $(VENV)/.test
-	$(BIN)/pytest -q
+	$(BIN)/pytest -q -n auto --maxprocesses 4 --dist loadfile
 
 lint: $(VENV)/.test
 	$(BIN)/ruff check .
