@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,10 +14,11 @@ import pytest
 from tests.aws.conftest import Cli
 from tests.aws.support import routes_on
 from tests.contracts.kvs import FakeKeyValueStore
-from toolkit.aws import cost
+from toolkit.aws import cost, cost_pipeline, prices
 from toolkit.cdk.definition import Definitions
+from toolkit.config import site_schema
 from toolkit.engine import expiry, prune, release
-from toolkit.engine.advice import Bill, CostLine, SiteFacts, Traffic
+from toolkit.engine.advice import Bill, CostLine, PipelineFacts, SiteFacts, Traffic
 from toolkit.engine.model import Settings, Source
 from toolkit.engine.publish import plan, publish
 from toolkit.local.objects import FolderObjects
@@ -91,14 +93,103 @@ def test_what_a_site_has_of_its_own_is_counted() -> None:
 
 
 def test_every_price_names_its_page_and_the_list_its_day() -> None:
-    data, prices = cost.prices()
+    data, listed = prices.prices()
     assert len(data["dated"].split("-")) == 3 and data["region"]
-    for name, price in prices.items():
+    for name, price in listed.items():
         assert price.page.endswith("pricing") and price.unit and price.usd > 0 and price.per >= 1, name
         if price.tiers:
             assert price.tiers[-1][0] is None and price.tiers[0][1] == price.usd
-    pages = {(price.unit, price.page) for price in prices.values()}
-    assert len(pages) == len(prices), "free amounts are told apart by unit and page"
+    pages = {(price.unit, price.page) for price in listed.values()}
+    assert len(pages) == len(listed), "free amounts are told apart by unit and page"
+
+
+# --- pipelines
+PUSHED = PipelineFacts(repository="a/b", connection_arn="arn:aws:codeconnections:eu-west-1:1:connection/1")
+
+
+def with_pipelines(pipelines: PipelineFacts) -> SiteFacts:
+    return SiteFacts(site="blog", pipelines=pipelines)
+
+
+def delivered(pipelines: PipelineFacts, traffic: Traffic | None = None) -> dict[str, CostLine]:
+    return {one.what: one for one in cost.bill(with_pipelines(pipelines), traffic or Traffic()).delivery}
+
+
+def test_a_delivery_by_hand() -> None:
+    found = delivered(PUSHED, Traffic(build_minutes=2.5, site_mb=100))
+    # One minute for the source, three begun ones for the build, two for the release.
+    assert found["pipeline"].dollars == pytest.approx(6 * 0.002)
+    assert found["build"].dollars == pytest.approx(3 * 0.0034)
+    assert found["release, steps"].dollars == pytest.approx(9 * 0.025 / 1000)
+    # Source and site, 100 MB each, for a month.
+    assert found["artifacts, kept"].dollars == pytest.approx(0.2 * 0.023)
+    assert "events" not in found
+    bill = cost.bill(with_pipelines(PUSHED), Traffic())
+    assert bill.per_delivery == pytest.approx(bill.per_deploy + sum(one.full for one in bill.delivery))
+
+
+def test_an_upload_is_looked_into_and_told_of() -> None:
+    found = delivered(PipelineFacts(uploads=True, builds=False))
+    assert found["pipeline"].amount == 4 and "build" not in found
+    assert found["events"].dollars == pytest.approx(0.000001)
+    assert delivered(PipelineFacts(uploads=True))["pipeline"].amount == 7
+
+
+@pytest.mark.parametrize(("architecture", "compute"), [(a, c) for a in ("arm", "x86") for c in ("small", "medium", "large")])
+def test_every_machine_that_site_toml_can_name_has_its_price(architecture: str, compute: str) -> None:
+    minute = delivered(replace(PUSHED, architecture=architecture, compute=compute), Traffic(build_minutes=1))["build"].dollars
+    small = delivered(replace(PUSHED, architecture=architecture), Traffic(build_minutes=1))["build"].dollars
+    assert small <= minute <= 0.02
+    assert set(site_schema()["properties"]["aws"]["properties"]["build"]["properties"]["compute"]["enum"]) == {
+        "small", "medium", "large",
+    }  # fmt: skip
+
+
+def test_a_month_holds_releases_and_previews_and_their_free_minutes_once() -> None:
+    traffic = Traffic(deploys=10, previews=20, build_minutes=3)
+    bill = cost.bill(with_pipelines(PUSHED), traffic)
+    assert line(bill, "pipeline").amount == 30 * 6
+    assert line(bill, "pipeline").dollars == pytest.approx((180 - 100) * 0.002)
+    assert line(bill, "build").dollars == 0 and line(bill, "build").full == pytest.approx(90 * 0.0034)
+    # Previews are published as releases are, and nobody watches them.
+    without = cost.bill(SiteFacts(site="blog"), replace(traffic, previews=0))
+    assert line(bill, "upload").amount == pytest.approx(3 * line(without, "upload").amount)
+    assert line(bill, "watch, steps").amount == line(without, "watch, steps").amount
+    assert bill.month == pytest.approx(sum(one.dollars for one in bill.lines))
+    assert cost.bill(with_pipelines(replace(PUSHED, previews=False)), traffic).month < bill.month
+
+
+def test_a_site_without_pipelines_pays_for_none() -> None:
+    bill = cost.bill(FACTS, Traffic(previews=1_000))
+    assert bill.delivery == () and bill.per_delivery == 0 and not [one for one in bill.lines if "build" in one.what]
+    assert "delivery" not in bill.as_json()["dollars"]  # type: ignore[operator]
+    assert bill.month == cost.bill(with_pipelines(PipelineFacts(repository="a/b", deploy_role=True)), Traffic()).month
+
+
+def test_secrets_of_secrets_manager_cost_and_parameters_do_not() -> None:
+    arn = "arn:aws:secretsmanager:eu-west-1:123456789012:secret:build-AbCdEf"
+    kept = {"A": f"{arn}:one::", "B": f"{arn}:two::", "C": "/toolkit/blog/C"}
+    found = line(cost.bill(with_pipelines(replace(PUSHED, secrets=kept)), Traffic()), "secrets of builds")
+    assert (found.amount, found.dollars) == (1, 0.40)
+
+
+def test_a_release_takes_the_steps_that_its_machine_has() -> None:
+    seconds = dict.fromkeys(("Publish", "Verify", "Flip", "Notify"), 60)
+    states = Definitions("aws", seconds).release(large_seconds=60, watched=True)["States"]
+    names, here = [], "Begin"
+    while here:
+        names.append(here)
+        # On the way to live: the choice that a release is watched, and not that a site is too large.
+        here = {"Too large": "Verify", "To be watched": "Start watch"}.get(here) or states[here].get("Next", "")
+    assert names[-1] == "Done" and len(names) == cost_pipeline.RELEASE_TRANSITIONS
+
+
+def test_the_command_says_what_a_delivery_costs(cli: Cli, project: Path) -> None:
+    (project / "site.toml").write_text('name = "blog"\ntarget = "aws"\npreset = "vite"\n[aws.uploads]\n')
+    shown = cli("cost", "--build-minutes", "5").out
+    assert "where a pipeline makes the deploy" in shown and "AWS CodeBuild pricing" in shown
+    assert "a build takes 5 minutes" in shown and "from memory" in shown
+    assert cli("cost", "--json").data["dollars"]["delivery"] > cli("cost", "--json").data["dollars"]["deploy"]
 
 
 class Counting:
@@ -152,6 +243,6 @@ def test_the_command_shows_figures_and_assumptions(cli: Cli) -> None:
     assert "20,000 visits a month" in shown and "Amazon CloudFront pricing" in shown and " a deploy" in shown
     data = cli("cost", "--deploys", "0", "--json").data
     assert math.isclose(data["dollars"]["month"], sum(one["dollars"] for one in data["lines"]), abs_tol=1e-5)
-    assert data["dated"] == json.loads(cost.DATA_FILE.read_text())["dated"]
+    assert data["dated"] == json.loads(prices.DATA_FILE.read_text())["dated"]
     assert cli("cost", "--visits", "-1").code == 2
     assert cli("cost", "--target", "local").code == 1

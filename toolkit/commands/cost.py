@@ -1,4 +1,4 @@
-"""What a site would cost in AWS, per month and per deploy, before anything is set up. Nothing is asked of AWS.
+"""What a site would cost in AWS, per month, deploy and delivery, before anything is set up. Nothing is asked of AWS.
 
 Amounts come from how the toolkit works, prices from a dated list; every assumption is printed and can be changed.
 """
@@ -30,6 +30,8 @@ _OPTIONS: dict[str, tuple[Callable[[str], float], str]] = {
     "files": (int, "files of a version"),
     "site_mb": (float, "MB of a version"),
     "changed": (float, "share of the files that a deploy changes, 0 to 1"),
+    "previews": (int, "previews a month that pipelines build, where there are such"),
+    "build_minutes": (float, "minutes that such a build takes"),
 }
 
 
@@ -71,6 +73,10 @@ def report(bill: Bill, console: Console) -> int:
     console.say(console.style("a deploy", "bold"))
     _table(bill.deploy, console, with_free=False)
     console.say(f"  ${bill.per_deploy:,.4f} a deploy, part of the month's sum\n")
+    if bill.delivery:
+        console.say(console.style("on top, where a pipeline makes the deploy", "bold"))
+        _table(bill.delivery, console, with_free=False)
+        console.say(f"  ${bill.per_delivery:,.4f} a delivery with its deploy, part of the month's sum\n")
     console.say(console.style("assumptions", "bold"))
     for line in bill.assumptions:
         console.say(f"  {line}")

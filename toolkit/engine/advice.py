@@ -136,7 +136,10 @@ class Policy:
 
 @dataclass(frozen=True)
 class Traffic:
-    """What a site is assumed to do in a month; sizes in KB of 1,000 bytes. `changed` is the share of files that a deploy sends."""
+    """What a site is assumed to do in a month; sizes in KB of 1,000 bytes. `changed` is the share of files that a deploy sends.
+
+    `previews` are built by pipelines; a build of theirs takes `build_minutes`.
+    """
 
     visits: int = 10_000
     pages_per_visit: float = 3.0
@@ -147,6 +150,8 @@ class Traffic:
     site_mb: float = 50.0
     changed: float = 0.05
     routes: int = 1_500
+    previews: int = 60
+    build_minutes: float = 3.0
 
 
 @dataclass(frozen=True)
@@ -168,13 +173,17 @@ class CostLine:
 
 @dataclass(frozen=True)
 class Bill:
-    """A month's cost and a deploy's, in US dollars before tax. `assumptions` are lines for people; prices are as of `dated`."""
+    """A month's cost and a deploy's, in US dollars before tax. `assumptions` are lines for people; prices are as of `dated`.
+
+    `delivery` is what comes on top of a deploy where a pipeline makes it; empty where there is none.
+    """
 
     dated: str
     region: str
     lines: tuple[CostLine, ...]
     deploy: tuple[CostLine, ...]
     assumptions: tuple[str, ...]
+    delivery: tuple[CostLine, ...] = ()
 
     @property
     def month(self) -> float:
@@ -188,8 +197,14 @@ class Bill:
     def per_deploy(self) -> float:
         return sum(line.full for line in self.deploy)
 
+    @property
+    def per_delivery(self) -> float:
+        """A deploy by a pipeline, all in all; 0 where there is none."""
+        return self.per_deploy + sum(line.full for line in self.delivery) if self.delivery else 0.0
+
     def as_json(self) -> dict[str, object]:
         sums = {"month": self.month, "month_without_free_tier": self.month_without_free, "deploy": self.per_deploy}
+        sums |= {"delivery": self.per_delivery} if self.delivery else {}
         return {**asdict(self), "dollars": {name: round(value, 6) for name, value in sums.items()}}
 
 
