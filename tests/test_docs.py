@@ -1,4 +1,5 @@
-"""The guide says what is: its table of slash policies is complete, and its examples print what it shows."""
+"""The guide says what is: its table of slash policies is complete, its examples print what it shows, and the page for AWS shows
+commands that exist."""
 
 from __future__ import annotations
 
@@ -9,10 +10,14 @@ from pathlib import Path
 
 import pytest
 
+from tests.command_lines import Unknown, check_aws, check_toolkit, commands
 from toolkit.cli import main
+from toolkit.config import parse
+from toolkit.config_aws import GitHubConfig, secret_places
 from toolkit.engine.slashes import POLICIES
 
-GUIDE = (Path(__file__).parent.parent / "docs" / "guide.md").read_text(encoding="utf-8")
+DOCS = Path(__file__).parent.parent / "docs"
+GUIDE = (DOCS / "guide.md").read_text(encoding="utf-8")
 PAGES = ("index", "about", "404", "blog/index", "blog/new", "docs/404", "de/index", "503")
 # What differs from one run to the next, or with every improvement of the tables: versions, the server's port, what routes cost.
 CHANGING = re.compile(r"\d{8}T\d{6}Z-[0-9a-f]{7}|localhost:\d+|(?<=^routes: ).*")
@@ -67,3 +72,81 @@ def test_the_examples_of_rules_print_what_the_guide_shows(shop: Path, capsys: py
         for line in lines:
             assert line.strip() == "…" or masked(line) in printed, f"{shlex.join(words)} does not print: {line}"
     assert len(commands) > 6
+
+
+# --- the page for AWS: whoever follows it types what it shows
+PAGE = (DOCS / "git-push-on-aws.md").read_text(encoding="utf-8")
+# Commands of others, which nothing here can look up: their words up to the first that is the reader's own.
+OTHERS = (
+    ("git", "add"),
+    ("git", "commit", "-m"),
+    ("git", "push", "origin"),
+    ("git", "switch", "-c"),
+    ("npx", "aws-cdk@2", "bootstrap"),
+    ("python3", "-m", "venv"),
+    ("~/toolkit/bin/pip", "install"),
+    ("export",),
+    ("cd",),
+)
+
+
+def shown(text: str) -> list[list[str]]:
+    """Every command of a page: the lines of its blocks, and what its sentences have in backquotes and begins with a program."""
+    blocks = "".join(re.findall(r"^    .*\n", text, re.MULTILINE))
+    inline = "\n".join(re.findall(r"`((?:toolkit|aws|npx) [^`…|]*)`", re.sub(r"```.*?```", "", text, flags=re.DOTALL)))
+    return [words for words in commands(f"{blocks}\n{inline}") if words]
+
+
+def test_every_command_on_the_page_exists() -> None:
+    found = shown(PAGE)
+    check = {"toolkit": check_toolkit, "aws": check_aws}
+    for words in found:
+        if words[0] in check:
+            check[words[0]](words[1:])
+        else:
+            assert any(tuple(words[: len(known)]) == known for known in OTHERS), shlex.join(words)
+    verbs = {words[1] for words in found if words[0] == "toolkit"}
+    assert verbs >= {
+        "init", "doctor", "cost", "up", "diff", "status", "logs", "trigger", "preview", "rollback", "promote", "releases", "upload",
+        "permissions", "explain", "verify", "deploy", "destroy",
+    }  # fmt: skip
+    assert len([words for words in found if words[0] == "aws"]) >= 6
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "toolkit deliver",
+        "toolkit upload",
+        "toolkit logs --folow",
+        "toolkit init --target gcp",
+        "aws codeconnection create-connection",
+        "aws codeconnections make-connection",
+        "aws codeconnections create-connection --provider-type GitHub",
+        "aws codeconnections create-connection --connection-name github --provider-type Github",
+        "aws ssm put-parameter --name /x --value y --kind SecureString",
+    ],
+)
+def test_a_command_that_does_not_exist_is_noticed(line: str) -> None:
+    with pytest.raises(Unknown):
+        for program, *words in commands(line):
+            (check_toolkit if program == "toolkit" else check_aws)(words)
+
+
+def test_each_site_toml_on_the_page_is_one(tmp_path: Path) -> None:
+    tables = re.findall(r"```toml\n(.*?)```", PAGE, re.DOTALL)
+    assert len(tables) == 2
+    first, second = (parse(text.encode(), tmp_path / "site.toml") for text in tables)
+    assert first.aws.github and first.aws.uploads and first.aws.has_pipelines
+    assert first.aws.github.repository == "you/my-site"
+    assert second.secrets and secret_places(second.name, second.secrets, second.aws) == {"NPM_TOKEN": "/toolkit/my-site/NPM_TOKEN"}
+    assert "/toolkit/my-site/NPM_TOKEN --type SecureString" in PAGE
+    said = [re.search(rf"\b{word}\b", PAGE) for word in ("paths", "tags", "deploy_role", "pull_requests")]
+    assert all(said) and set(GitHubConfig.__dataclass_fields__) >= {"paths", "tags", "deploy_role", "pull_requests"}
+
+
+def test_every_page_that_is_linked_is_there() -> None:
+    for page in (*DOCS.glob("*.md"), DOCS.parent / "README.md", *DOCS.parent.glob("examples/*/README.md")):
+        for link in re.findall(r"\]\(([^)#]+)(?:#[^)]*)?\)", page.read_text(encoding="utf-8")):
+            assert "://" in link or (page.parent / link).exists(), f"{page.name}: {link}"
+    assert "git-push-on-aws.md" in GUIDE and "git-push-on-aws.md" in (DOCS.parent / "README.md").read_text(encoding="utf-8")

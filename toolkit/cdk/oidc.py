@@ -16,7 +16,7 @@ from toolkit.cdk.workflow import ReleaseWorkflow
 
 ISSUER = "token.actions.githubusercontent.com"
 AUDIENCE = "sts.amazonaws.com"
-_REPOSITORY = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]*/[A-Za-z0-9._-]+")
+_REPOSITORY = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*/[A-Za-z0-9._-]+")
 # What git allows in a branch's name (git-check-ref-format) and IAM takes literally in a pattern: no `*` and `?`, which no ref has.
 _BRANCH = re.compile(r"(?!/)[^\x00-\x20\x7f~^:?*\[\\]+(?<!/)")
 _PROVIDER = re.compile(rf"arn:[a-z-]+:iam::[0-9]{{12}}:oidc-provider/{re.escape(ISSUER)}")
