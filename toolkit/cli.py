@@ -28,6 +28,8 @@ VERBS = {
     "up": "set up the target: a server and a repository to push to, or stacks in AWS",
     "diff": "show what up would change in an AWS account",
     "deploy": "publish a folder, a zip or a commit, and release it",
+    "upload": "send a zip to the target, and follow it until it serves",
+    "trigger": "build and release again what was pushed or uploaded last",
     "releases": "list what a channel served, newest first",
     "rollback": "serve an earlier version again, at once",
     "promote": "release a version to a channel without building it again",

@@ -69,7 +69,16 @@ def _aws_target(config: SiteConfig, ways: Ways) -> Target:
 
     session = _session(config, ways)
     found = outputs.find(session, stacks.site_stack(config.aws.stack, config.name), config.aws.outputs)
-    return AwsTarget(session, found, hosts=config.hosts, watch_minutes=config.aws.watch_minutes, edge=_edge)
+    return AwsTarget(
+        session,
+        found,
+        hosts=config.hosts,
+        watch_minutes=config.aws.watch_minutes,
+        branch=config.branch,
+        is_tagged=bool(config.aws.github and config.aws.github.tags),
+        sleep=ways.sleep,
+        edge=_edge,
+    )
 
 
 def open_account(name: str, config: SiteConfig, *, ways: Ways | None = None) -> Account | None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import socket
 import time
+import zipfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,6 +26,8 @@ WORDS: dict[str, tuple[str, ...]] = {
     "up": (),
     "diff": (),
     "deploy": ("dist",),
+    "upload": ("site.zip",),
+    "trigger": (),
     "releases": (),
     "rollback": (),
     "promote": (VERSION,),
@@ -63,6 +66,8 @@ def newcomer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     folder.mkdir()
     write_site(folder / "dist", "one")
     (folder / "site.toml").write_text('name = "blog"\ntarget = "aws"\n', encoding="utf-8")
+    with zipfile.ZipFile(folder / "site.zip", "w") as archive:
+        archive.write(folder / "dist" / "index.html", "index.html")
     monkeypatch.chdir(folder)
     for name in ("AWS_PROFILE", "AWS_DEFAULT_REGION", "AWS_SESSION_TOKEN", "AWS_CREDENTIAL_EXPIRATION"):
         monkeypatch.delenv(name, raising=False)

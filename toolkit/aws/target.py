@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from botocore.exceptions import ClientError
 
 from toolkit.aws import names
+from toolkit.aws.deliveries import PipelineDeliveries
 from toolkit.aws.errors import code
 from toolkit.aws.objects import S3Objects
 from toolkit.aws.routes import KeyValueRoutes
@@ -27,7 +29,8 @@ _CLOSED = "ExecutionAlreadyExists"
 class AwsTarget:
     """One site's hosting. `outputs` are those of `aws.outputs.site_outputs`; `hosts` are the site's own.
 
-    `edge` makes the routing functions run here over what they are given to read, for `explain`.
+    `edge` makes the routing functions run here over what they are given to read, for `explain`. Pushes to `branch` go live by
+    themselves, or tags where `is_tagged`; `sleep` waits between two looks at that.
     """
 
     name = "aws"
@@ -40,6 +43,9 @@ class AwsTarget:
         *,
         hosts: Sequence[str] = (),
         watch_minutes: int = 15,
+        branch: str = "main",
+        is_tagged: bool = False,
+        sleep: Callable[[float], None] = time.sleep,
         edge: Callable[[Mapping[str, str] | RouteStore], EdgeRun],
     ) -> None:
         self.session = session
@@ -49,6 +55,7 @@ class AwsTarget:
         self.objects = S3Objects(session, outputs["Bucket"])
         self.routes = KeyValueRoutes(session, outputs["KeyValueStoreArn"])
         self._watch_minutes = watch_minutes
+        self._branch, self._is_tagged, self._sleep = branch, is_tagged, sleep
         self._edge = edge
 
     def url(self, host: str) -> str:
@@ -69,6 +76,12 @@ class AwsTarget:
 
     def edge(self, routes: Mapping[str, str] | None = None) -> EdgeRun:
         return self._edge(self.routes if routes is None else routes)
+
+    def deliveries(self, site: str) -> PipelineDeliveries | None:
+        found = PipelineDeliveries(
+            self.session, self.outputs, site, branch=self._branch, is_tagged=self._is_tagged, sleep=self._sleep
+        )
+        return found if found.pipelines else None
 
     def released(self, record: Release) -> str:
         """Start the watch of a release to live. That it could not be started is said, as the release itself is made."""

@@ -7,6 +7,8 @@ until the next one. What is held back is never more than the longest secret, and
 from __future__ import annotations
 
 import base64
+import contextlib
+import fcntl
 import json
 import re
 import threading
@@ -91,6 +93,9 @@ class BuildLog:
     def __enter__(self) -> BuildLog:
         self.path.parent.mkdir(parents=True, exist_ok=True)
         self._file = self.path.open("wb")
+        with contextlib.suppress(OSError):
+            # Held as long as it is written: whoever reads along sees by that whether the build goes on, however it ends.
+            fcntl.flock(self._file, fcntl.LOCK_EX)
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:

@@ -5,10 +5,12 @@ from __future__ import annotations
 import argparse
 import sys
 import time
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from toolkit.engine import channels, prune, release
+from toolkit.engine import channels, deliveries, prune, release
+from toolkit.engine.deliveries import DONE, ENDED, FAILED, RUNNING, STOPPED, SUPERSEDED, Deliveries, Delivery, Stage
 from toolkit.engine.gates import Access
 from toolkit.engine.model import Release
 from toolkit.engine.target import Target
@@ -17,6 +19,9 @@ from toolkit.targets import DEFAULT, NAMES, open_target
 
 if TYPE_CHECKING:
     from toolkit.config import SiteConfig
+    from toolkit.console import Console
+
+_COLOURS = {DONE: "green", RUNNING: "yellow", FAILED: "red", STOPPED: "red"}
 
 
 def add_site(parser: argparse.ArgumentParser) -> None:
@@ -110,6 +115,53 @@ def serving(target: Target, site: str, channel: str) -> Release:
     if record is None:
         raise UserError(f"{channel} of {site} serves nothing yet", "release something first: toolkit deploy")
     return record
+
+
+def deliveries_of(target: Target, site: str) -> Deliveries:
+    """What takes pushes and uploads of the site. UserError where nothing does."""
+    found = target.deliveries(site)
+    if found is None:
+        raise UserError(f"the site {site} has no pipeline", "add [aws.github] or [aws.uploads] to site.toml, then run `toolkit up`")
+    return found
+
+
+def follow(target: Target, site: str, id: str, console: Console) -> None:
+    """Show how a delivery comes along until it serves. UserError with the stage when it fails, or serves nothing."""
+
+    def changed(stage: Stage) -> None:
+        took = f" in {spell(stage.seconds)}" if stage.state in ENDED else ""
+        console.say(f"{stage.name:<9} {console.style(stage.state, _COLOURS.get(stage.state, 'dim'))}{took}")
+
+    try:
+        found = deliveries.follow(deliveries_of(target, site), id, changed)
+    except KeyboardInterrupt:
+        console.note("it goes on without you; see `toolkit status`")
+        raise
+    if found.state != DONE:
+        raise UserError(*_failure(found))
+    if found.outcome == SUPERSEDED:
+        raise UserError(f"{found.channel} serves something newer than {found.version or found.id}", "see `toolkit releases`")
+    record = release.current(target.routes, site, found.channel) if found.channel else None
+    urls = [target.url(host) for host in record.hosts] if record else []
+    console.result({"site": site, "delivery": asdict(found), "urls": urls})
+    console.say(f"{console.style(found.channel, 'bold')} serves {console.style(found.version, 'green')}")
+    for url in urls:
+        console.say(f"  {console.style(url, 'cyan')}")
+
+
+def spell(seconds: float) -> str:
+    """A short duration, for people."""
+    if seconds >= 60:
+        return f"{int(seconds // 60)} min {int(seconds % 60)} s"
+    return f"{seconds:.0f} s" if seconds >= 10 else f"{seconds:.1f} s"
+
+
+def _failure(found: Delivery) -> tuple[str, str]:
+    stage = found.failed
+    if stage is None:
+        return f"the delivery {found.id} was {found.state}", f"see {found.link}"
+    log = "`toolkit logs`, " if stage.name == "build" else ""
+    return f"{stage.name} {stage.state}: {stage.says or 'no reason was given'}", f"see {log}{stage.link or found.link}"
 
 
 def age(moment: float, now: float | None = None) -> str:

@@ -38,14 +38,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--site", required=True, metavar="NAME")
     parser.add_argument("--branch", required=True, help="the branch that is released to live")
     parser.add_argument("--repository", required=True, type=Path)
+    parser.add_argument("--again", metavar="BRANCH", help="what was pushed to this branch, instead of what git says")
     common.add_target(parser)
 
 
 def run(args: argparse.Namespace, console: Console) -> int:
+    from toolkit.sources import bare
     from toolkit.sources import git as sources
 
     pushed_at = time.time()
-    updates = sources.parse_push(sys.stdin)
+    updates = [bare.unmoved(args.repository, args.again)] if args.again else sources.parse_push(sys.stdin)
     receive(args.site, args.branch, args.repository, updates, common.target_of(args), console, pushed_at)
     return 0
 

@@ -6,11 +6,14 @@ While it runs, zips that are dropped into a site's upload folder are released. O
 from __future__ import annotations
 
 import argparse
+import json
+import os
 import subprocess
 import sys
 import threading
 from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.parse import unquote
 
 from toolkit.commands import common
 from toolkit.engine import channels, release
@@ -78,25 +81,27 @@ def serve(target: Target, address: str | None, port: int | None, descriptor: int
 
 
 def _watch_all(sites: Path, stop: threading.Event, target: str, console: Console) -> None:
-    """Watch the upload folder of each site, also of those that come later or come back."""
-    watchers: dict[str, threading.Thread] = {}
+    """Watch the upload folders of each site, also of those that come later or come back."""
+    watchers: dict[Path, threading.Thread] = {}
     said: set[str] = set()
     while not stop.is_set():
-        for folder in sites.glob("*/uploads"):
-            known = watchers.get(folder.parent.name)
+        for folder in (*sites.glob("*/uploads"), *sites.glob("*/uploads/preview/*/")):
+            known = watchers.get(folder)
             if known is None or not known.is_alive():
-                watcher = threading.Thread(target=_watch, args=(folder, stop, target, console, said), daemon=True)
-                watchers[folder.parent.name] = watcher
+                site = folder.relative_to(sites).parts[0]
+                watcher = threading.Thread(target=_watch, args=(folder, site, stop, target, console, said), daemon=True)
+                watchers[folder] = watcher
                 watcher.start()
         stop.wait(_NEW_SITES_SECONDS)
 
 
-def _watch(folder: Path, stop: threading.Event, target: str, console: Console, said: set[str]) -> None:
+def _watch(folder: Path, site: str, stop: threading.Event, target: str, console: Console, said: set[str]) -> None:
     from toolkit.sources import uploads
 
-    workspace = Workspace(folder.parent.name)
+    workspace = Workspace(site)
+    channel = channels.LIVE if folder == workspace.uploads else channels.preview_channel(unquote(folder.name))
     try:
-        uploads.watch(folder, lambda archive: _release(workspace, archive, target, console), stop=stop)
+        uploads.watch(folder, lambda archive: _release(workspace, channel, archive, target, console), stop=stop)
     except UserError as error:
         # The server goes on, and the folder is tried again; the reason is told once.
         if error.what not in said:
@@ -104,10 +109,35 @@ def _watch(folder: Path, stop: threading.Event, target: str, console: Console, s
             console.warn(f"{error.what} ({error.fix})")
 
 
-def _release(workspace: Workspace, archive: Path, target: str, console: Console) -> None:
-    """Deploy in a process of its own: a build must not share the server's memory, and may be killed without it."""
+def _release(workspace: Workspace, channel: str, archive: Path, target: str, console: Console) -> None:
+    """Deploy in a process of its own: a build must not share the server's memory, and may be killed without it.
+
+    What it prints goes to the log beside the zip at once, for those who follow it.
+    """
     command = [sys.executable, "-m", "toolkit", "deploy", str(archive), "--site", workspace.site, "--target", target]
-    done = subprocess.run(command, cwd=workspace.folder, capture_output=True, text=True, errors="replace", check=False)
+    facts_file = archive.parent.parent / f".{archive.name}.json"
+    facts = _facts(facts_file)
+    who = {"TOOLKIT_WHO": facts["who"]} if facts.get("who") else {}
+    with archive.with_name(f"{archive.name}.log").open("ab") as log:
+        done = subprocess.run(
+            [*command, "--channel", channel, "--message", facts.get("message", "")],
+            cwd=workspace.folder,
+            env={**os.environ, **who, "PYTHONUNBUFFERED": "1"},
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            check=False,
+        )
+    facts_file.unlink(missing_ok=True)
     console.note(f"upload {archive.name} for {workspace.site}: {'released' if done.returncode == 0 else 'failed'}")
     if done.returncode != 0:
-        raise UserError(f"{archive.name} was not released:\n{(done.stdout + done.stderr).strip()}", "mend it and upload it again")
+        raise UserError(f"{archive.name} was not released", "mend it and upload it again")
+
+
+def _facts(file: Path) -> dict[str, str]:
+    """What `toolkit upload` says of a zip, in a file beside it; nothing of one that was dropped in by hand."""
+    try:
+        found = json.loads(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return {name: value for name, value in found.items() if isinstance(value, str)} if isinstance(found, dict) else {}

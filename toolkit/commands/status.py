@@ -1,4 +1,4 @@
-"""Show what is serving where: the server, every channel with its URL, and how full the route store is."""
+"""Show what is serving where: the server, what is on its way, every channel with its URL, and how full the route store is."""
 
 from __future__ import annotations
 
@@ -8,15 +8,18 @@ from typing import TYPE_CHECKING
 
 from toolkit.commands import common
 from toolkit.engine import channels, gates, limits, release
+from toolkit.engine.deliveries import DONE, FAILED, Delivery
 from toolkit.engine.gates import Access
 from toolkit.engine.model import Release
 from toolkit.engine.target import Target
+from toolkit.errors import Unavailable, UserError
 from toolkit.workspace import Workspace
 
 if TYPE_CHECKING:
     from toolkit.console import Console
 
 HELP = "show what is serving where"
+_DELIVERIES = 5
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -27,6 +30,36 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace, console: Console) -> int:
     target = common.target_of(args)
     return status(target, "" if args.all else _site(args), console)
+
+
+def _deliveries(target: Target, site: str, console: Console) -> list[Delivery]:
+    """What is under way and what came last. That it cannot be read keeps nobody from seeing what serves."""
+    found = target.deliveries(site) if site else None
+    try:
+        return found.recent(_DELIVERIES) if found else []
+    except (UserError, Unavailable) as error:
+        console.warn(f"what was delivered cannot be read: {error}{f' ({error.fix})' if isinstance(error, UserError) else ''}")
+        return []
+
+
+def _show(found: list[Delivery], console: Console) -> None:
+    rows = []
+    for one in found:
+        what = " ".join(part for part in (one.source, one.branch, one.commit[:7], one.message) if part)
+        rows.append((common.age(one.started), what, one.channel, one.outcome or one.state, _stages(one)))
+    console.table(("delivered", "what", "channel", "state", "stages"), rows)
+    for one in found:
+        if one.state == DONE:
+            break  # what failed before is mended
+        if one.state == FAILED and (stage := one.failed):
+            console.say(f"{one.id}: {stage.name} failed: {stage.says}".rstrip(": "))
+            console.say(f"  {stage.link or one.link}")
+    console.say()
+
+
+def _stages(one: Delivery) -> str:
+    """`source 3 s → build 42 s → publish …`."""
+    return " → ".join(f"{it.name} {common.spell(it.seconds) if it.state == DONE else it.state}" for it in one.stages)
 
 
 def _site(args: argparse.Namespace) -> str:
@@ -46,10 +79,12 @@ def status(target: Target, site: str, console: Console) -> int:
     usage = target.routes.usage()
     repository = Workspace(site).repository if site else None
     pushable = repository if repository and repository.exists() else None
+    delivered = _deliveries(target, site, console)
     console.result(
         {
             "target": target.name,
             "server": asdict(server),
+            "deliveries": [asdict(one) for one in delivered],
             "channels": [_as_data(target, one, rules[one.site, one.channel]) for one in found],
             "route_store": {"keys": usage.items, "bytes": usage.bytes, "limit": limits.STORE_BYTES},
             "push_to": str(pushable) if pushable else None,
@@ -61,6 +96,8 @@ def status(target: Target, site: str, console: Console) -> int:
     if pushable:
         console.say(f"push to  {pushable}")
     console.say()
+    if delivered:
+        _show(delivered, console)
     if not found:
         console.say(f"nothing is serving{f' for {site}' if site else ''}; start with `toolkit up`, then `toolkit deploy`")
         return 0

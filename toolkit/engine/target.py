@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from toolkit.engine.channels import Names
+from toolkit.engine.deliveries import Deliveries
 from toolkit.engine.model import Release
 from toolkit.engine.ports import ObjectStore, RouteStore
 
@@ -72,6 +73,9 @@ class Target(Protocol):
 
     def released(self, record: Release) -> str:
         """Told of each release that a person or a build made: what the target does about it, in words, "" for nothing."""
+
+    def deliveries(self, site: str) -> Deliveries | None:
+        """What pushes and uploads of the site come to; None where nothing takes them."""
 
 
 def netloc(target: Target, host: str) -> str:

@@ -18,6 +18,7 @@ from toolkit.local.routes import FileRoutes
 from toolkit.paths import resource
 
 if TYPE_CHECKING:
+    from toolkit.local.deliveries import LocalDeliveries
     from toolkit.local.server import ServerInfo
 
 DEFAULT_PORT = 8080
@@ -114,6 +115,11 @@ class LocalTarget:
 
     def released(self, record: Release) -> str:
         return ""
+
+    def deliveries(self, site: str) -> LocalDeliveries | None:
+        from toolkit.local.deliveries import LocalDeliveries
+
+        return LocalDeliveries(self.root, site, self.name, lambda: self.server().state == "running")
 
 
 def _described(info: ServerInfo) -> Server:

@@ -19,7 +19,7 @@ from toolkit.errors import UserError
 from toolkit.sources.staging import staged
 from toolkit.sources.zip_members import ArchiveLimits, Member, entries, find_end, read_members
 
-__all__ = ["DEFAULT", "PROJECT_FILES", "ArchiveLimits", "check_complete", "extract", "strip_root", "survey"]
+__all__ = ["DEFAULT", "PROJECT_FILES", "ArchiveLimits", "check", "check_complete", "extract", "strip_root", "survey"]
 
 DEFAULT = ArchiveLimits()
 # A folder with one of these at its root is a project to build; none of them belongs into a built site.
@@ -29,6 +29,7 @@ PROJECT_FILES = (
     "pelicanconf.py", "pubspec.yaml",
 )  # fmt: skip
 _CHUNK = 256 * 1024
+_EMPTY = ("holds no files", "zip the built site: its index.html and everything beside it")
 _COPY_AGAIN = "copy or upload it again; if that does not help, make the zip again"
 
 
@@ -44,7 +45,7 @@ def extract(archive: Path, dest: Path, *, limits: ArchiveLimits = DEFAULT) -> in
             members = read_members(file, limits)
             files = [member for member in members if not member.folder]
             if not files:
-                raise UserError("holds no files", "zip the built site: its index.html and everything beside it")
+                raise UserError(*_EMPTY)
             with staged(dest) as folder:
                 _write_all(file, members, folder)
             return len(files)
@@ -67,6 +68,21 @@ def survey(file: BinaryIO, name: str, *, limits: ArchiveLimits = DEFAULT) -> tup
         return end.entries, sum(info.file_size for info in entries(file, end, limits))
     except UserError as error:
         raise UserError(f"{name}: {error.what}", error.fix) from error
+
+
+def check(archive: Path, *, limits: ArchiveLimits = DEFAULT) -> None:
+    """All of `extract`'s checks that need no inflating: UserError for what is truncated, dangerous, too large or empty.
+
+    Reads the directory and 30 bytes of each member. That the data is what the directory says is for `extract` to see.
+    """
+    try:
+        with archive.open("rb") as file:
+            if all(member.folder for member in read_members(file, limits)):
+                raise UserError(*_EMPTY)
+    except UserError as error:
+        raise UserError(f"{archive.name}: {error.what}", error.fix) from error
+    except OSError as error:
+        raise UserError(f"{archive} cannot be read: {error.strerror or error}", "check its name and its mode") from error
 
 
 def check_complete(archive: Path) -> None:

@@ -76,6 +76,16 @@ def parse_push(lines: Iterable[str]) -> list[RefUpdate]:
     return updates
 
 
+def unmoved(repository: Path, branch: str) -> RefUpdate:
+    """A push that brings what the branch has already. UserError when nothing was pushed to it."""
+    ref = f"refs/heads/{branch}"
+    question = ["rev-parse", "--verify", "--quiet", "--end-of-options", f"{ref}^{{commit}}"]
+    found = gitcmd.run(["--git-dir", repository, *question], gitcmd.isolated()).stdout.decode().strip()
+    if not found:
+        raise UserError(f"nothing was pushed to {branch!r} of {repository}", f"push it: git push toolkit {branch}")
+    return RefUpdate(found, found, ref)
+
+
 def create_bare(path: Path, *, branch: str, hook: list[str]) -> None:
     """A bare repository at `path` with HEAD on `branch`, which runs `hook` before each push takes effect.
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 import fcntl
 import itertools
 import os
+import re
 import stat
 import sys
 import threading
@@ -53,10 +54,11 @@ def watch(
 ) -> None:
     """Give each `*.zip` that arrives in `folder` to `handle`, one at a time in order of arrival, until `stop` is set.
 
-    `handle` gets the path in `work/`, with the name that the file came with; what it raises puts the file into `failed/` and its
-    reason into the log, and the watch goes on. A file that is not whole after `patience` seconds without change fails as well.
-    Names that start with a dot are left alone: writers may use them until they rename. `report` hears of what is no file's fault.
-    The watch also ends when the folder is removed. UserError: another process watches the folder, or it cannot be written.
+    `handle` gets the path in `work/`, with the name that the file came with, and may add to the log beside it; what it raises puts
+    the file into `failed/` and its reason into the log, and the watch goes on. A file that is not whole after `patience` seconds
+    without change fails as well. Names that start with a dot are left alone: writers may use them until they rename. `report` hears
+    of what is no file's fault. The watch also ends when the folder is removed. UserError: another process watches the folder, or it
+    cannot be written.
     """
     try:
         for name in ("work", "done", "failed"):
@@ -201,7 +203,7 @@ class _Inbox:
         """Handle one claimed file and put it away; nothing that it does or is ends the watch."""
         log = path.with_name(f"{path.name}.log")
         try:
-            attempts = log.read_text(encoding="utf-8").count(_STARTED) if log.exists() else 0
+            attempts = _attempts(log)
             if attempts >= _ATTEMPTS:
                 problem = UserError(f"given up: the program ended {attempts} times while handling {path.name}", "deploy it by hand")
             _note(log, f"{_STARTED} {path.name}, {path.lstat().st_size:,} bytes")
@@ -228,6 +230,13 @@ class _Inbox:
                 log.rename(folder / f"{name}.log")
                 path.rename(folder / name)
                 return
+
+
+def _attempts(log: Path) -> int:
+    """How often the file was handled before; what handling it wrote into the log does not count."""
+    if not log.exists():
+        return 0
+    return len(re.findall(rf"^\S+Z {_STARTED} ", log.read_text(encoding="utf-8", errors="replace"), re.MULTILINE))
 
 
 def _arrival(item: tuple[str, os.stat_result]) -> tuple[int, str]:
