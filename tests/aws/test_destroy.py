@@ -105,6 +105,80 @@ def test_logs_that_come_in_meanwhile_are_taken_away_too(cli: Cli, account: FakeA
     assert buckets(account) == ["of-somebody-else"]
 
 
+# --- pipelines
+UPLOADS, ARTIFACTS = "toolkit-site-blog-uploads", "toolkit-site-blog-artifacts"
+
+
+@pytest.fixture
+def pipelines(account: FakeAccount, cli: Cli) -> None:
+    """Zips in a bucket that keeps versions and outlives the stack, and what pipelines hand on in one that goes with it."""
+    resources = account.templates[SITE]["Resources"]
+    resources["Uploads"] = {"Type": "AWS::S3::Bucket", "DeletionPolicy": "Retain"}
+    resources["Artifacts"] = {"Type": "AWS::S3::Bucket"}
+    account.cloudformation().physical.update({"Uploads": UPLOADS, "Artifacts": ARTIFACTS})
+    account.cloudformation().outputs[SITE] |= {"UploadBucket": UPLOADS, "UploadPrefix": "uploads/"}
+    client = account.connect(REGION, "").client("s3")
+    for name in (UPLOADS, ARTIFACTS):
+        client.create_bucket(Bucket=name, CreateBucketConfiguration={"LocationConstraint": REGION})
+    client.put_bucket_versioning(Bucket=UPLOADS, VersioningConfiguration={"Status": "Enabled"})
+    for body in (b"1", b"2"):
+        client.put_object(Bucket=UPLOADS, Key="uploads/site.zip", Body=body)
+    client.delete_object(Bucket=UPLOADS, Key="uploads/site.zip")
+    client.put_object(Bucket=ARTIFACTS, Key="toolkit-site-blog-li/LiveSource/a1b2c3d", Body=b"x")
+    assert cli("up").code == 0
+
+
+def not_while_something_is_in_it(account: FakeAccount) -> None:
+    client = account.connect(REGION, "").client("s3")
+
+    def delete(kind: str, name: str) -> str:
+        if name != ARTIFACTS:
+            return ""
+        try:
+            client.delete_bucket(Bucket=name)
+        except ClientError:
+            return "The bucket you tried to delete is not empty"
+        return ""
+
+    account.cloudformation().undeletable = delete
+
+
+@pytest.mark.usefixtures("pipelines")
+def test_zips_with_all_their_versions_and_artifacts_go_too(cli: Cli, account: FakeAccount) -> None:
+    not_while_something_is_in_it(account)
+    outcome = cli("destroy", "--yes", "--json")
+    assert outcome.code == 0, outcome.err
+    assert {UPLOADS, ARTIFACTS} <= {it["name"] for it in outcome.data["holdings"]}
+    assert outcome.data["left"] == [] and outcome.data["kept"] == []
+    assert buckets(account) == ["of-somebody-else"]
+
+
+@pytest.mark.usefixtures("pipelines")
+def test_what_a_build_hands_on_meanwhile_is_taken_away_too(cli: Cli, account: FakeAccount) -> None:
+    not_while_something_is_in_it(account)
+    client = account.connect(REGION, "").client("s3")
+    late = iter([True])
+
+    def write() -> None:
+        if next(late, False):
+            client.put_object(Bucket=ARTIFACTS, Key="toolkit-site-blog-li/LiveSite/d4e5f6a", Body=b"x")
+
+    account.cloudformation().events["DeleteStack"] = write
+    outcome = cli("destroy", "--yes")
+    assert outcome.code == 0, outcome.err
+    assert buckets(account) == ["of-somebody-else"]
+
+
+def test_an_upload_bucket_of_one_s_own_is_left_alone_and_said(cli: Cli, account: FakeAccount) -> None:
+    account.cloudformation().stacks[SITE].outputs |= {"UploadBucket": "of-somebody-else", "UploadPrefix": "zips/"}
+    outcome = cli("destroy", "--yes")
+    assert outcome.code == 0, outcome.err
+    assert "kept  s3://of-somebody-else/zips/: the bucket of uploads is your own" in outcome.out
+    assert "nothing of it is left there but that" in outcome.out
+    client = account.connect(REGION, "").client("s3")
+    assert client.get_object(Bucket="of-somebody-else", Key="edge/log")["Body"].read() == b"x"
+
+
 @pytest.mark.parametrize(
     "dns",
     [

@@ -151,11 +151,12 @@ class CloudAccount:
         found = removal.possessions([self._operations(name) for name in self._names()], self._session, self._site)
         if not found.stacks and not found.holdings:
             return Possessions(self._place.account, self._place.region, (), ())
-        domain = self._operations(stack_name(SITE, self._site)).outputs().get("DomainName", "")
+        outputs = self._operations(stack_name(SITE, self._site)).outputs()
+        domain = outputs.get("DomainName", "")
         pointing, unsure = removal.pointing(self._lookup, [host for host in self._hosts if host not in found.own_hosts], domain)
-        return Possessions(
-            self._place.account, self._place.region, found.stacks, found.holdings, bool(domain), tuple(pointing), tuple(unsure)
-        )
+        where = (self._place.account, self._place.region)
+        kept = tuple(removal.kept(outputs, found.holdings))
+        return Possessions(*where, found.stacks, found.holdings, bool(domain), tuple(pointing), tuple(unsure), kept)
 
     def empty(self, holding: Holding) -> Iterator[int]:
         yield from removal.empty(self._session, holding)

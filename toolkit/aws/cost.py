@@ -187,6 +187,6 @@ def _assumptions(traffic: Traffic, facts: SiteFacts, data: Mapping[str, Any]) ->
     yield f"the edge has {1 - MISSES:.0%} of what is asked for; {facts.keep} versions are kept"
     if facts.pipelines.keys:
         yield from cost_pipeline.assumptions(facts, traffic)
-        yield "not counted: visits and versions of previews, messages, support, your own DNS"
+        yield "not counted: visits of previews, their versions and removal, messages, support, your own DNS"
     else:
         yield "not counted: previews, releases by pipelines (the site has none), support, your own DNS"

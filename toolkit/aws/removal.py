@@ -53,6 +53,13 @@ def possessions(operations: Sequence[StackOperations], session: Any, site: str) 
     return Found(tuple(stacks), tuple(it for it in holdings.values() if exists(session, it)), frozenset(hosts))
 
 
+def kept(outputs: Mapping[str, str], holdings: Sequence[Holding]) -> Iterator[str]:
+    """What the site uses that is somebody's own, in words; `outputs` are those of its stack."""
+    uploads = outputs.get("UploadBucket", "")
+    if uploads and uploads not in [it.name for it in holdings]:
+        yield f"s3://{uploads}/{outputs.get('UploadPrefix', '')}: the bucket of uploads is your own"
+
+
 def check_owner(stack: Mapping[str, Any], one: StackOperations, site: str, home: str) -> None:
     """UserError when the stack is not that of `site` in the region `home`: certificate and alarms of all sites are in one region.
 

@@ -134,7 +134,7 @@ def _discard(account: Account, holding: Holding) -> None:
 def _report(account: Account, site: str, owned: Possessions, content: Destroyed, console: Console) -> int:
     left = account.possessions()
     names = [*left.stacks, *(it.name for it in left.holdings)]
-    gone = {"stacks": owned.stacks, "holdings": [asdict(it) for it in owned.holdings]}
+    gone = {"stacks": owned.stacks, "holdings": [asdict(it) for it in owned.holdings], "kept": owned.kept}
     console.result({"site": site, "account": owned.account, **asdict(content), **gone, "left": names})
     console.say(f"{site} was removed from account {owned.account}: {len(content.hosts)} hosts, {content.objects:,} objects")
     for name in (*owned.stacks, *(it.name for it in owned.holdings)):
@@ -142,6 +142,8 @@ def _report(account: Account, site: str, owned: Possessions, content: Destroyed,
             console.say(f"  gone  {name}")
     for name in names:
         console.warn(f"{name} is still there; run the command again")
+    for what in owned.kept:
+        console.say(f"  kept  {what}")
     if not names:
-        console.say("nothing of it is left there")
+        console.say("nothing of it is left there" + (" but that" if owned.kept else ""))
     return 1 if names else 0

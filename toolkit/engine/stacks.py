@@ -98,7 +98,8 @@ class Possessions:
     """What `destroy` would take away: stacks that are there (last made first) and what they hold, or left behind earlier.
 
     `is_open`: the site's stack is finished, so that its content can be reached. `pointing`: hosts whose DNS leads here by records
-    that the stacks do not own; `unsure`: hosts for which DNS did not answer.
+    that the stacks do not own; `unsure`: hosts for which DNS did not answer. `kept`: what the site uses and is somebody's own, in
+    words: it stays.
     """
 
     account: str
@@ -108,6 +109,7 @@ class Possessions:
     is_open: bool = False
     pointing: tuple[str, ...] = ()
     unsure: tuple[str, ...] = ()
+    kept: tuple[str, ...] = ()
 
 
 class Account(Protocol):
