@@ -52,6 +52,11 @@ def check_toolkit(words: list[str]) -> None:
         def error(self, message: str) -> NoReturn:
             raise Unknown(f"{shlex.join(['toolkit', *words])}: {message}")
 
+        def _check_value(self, action: argparse.Action, value: object) -> None:
+            # `--slashes NAME` leaves the choice to the reader.
+            if not str(value).isupper():
+                super()._check_value(action, value)
+
     if words in ([], ["--help"], ["--version"]):
         return
     if words[0] not in VERBS:

@@ -90,19 +90,27 @@ OTHERS = (
 )
 
 
-def shown(text: str) -> list[list[str]]:
-    """Every command of a page: the lines of its blocks, and what its sentences have in backquotes and begins with a program."""
-    blocks = "".join(re.findall(r"^    .*\n", text, re.MULTILINE))
-    inline = "\n".join(re.findall(r"`((?:toolkit|aws|npx) [^`…|]*)`", re.sub(r"```.*?```", "", text, flags=re.DOTALL)))
-    return [words for words in commands(f"{blocks}\n{inline}") if words]
+def blocks(text: str) -> list[list[str]]:
+    """The commands that a page has in lines of their own."""
+    return [words for words in commands("".join(re.findall(r"^    .*\n", text, re.MULTILINE))) if words]
+
+
+def inline(text: str) -> list[list[str]]:
+    """Those within its sentences. A verb alone is spoken of, and not meant to be typed."""
+    plain = re.sub(r"```.*?```", "", text, flags=re.DOTALL)
+    found = commands("\n".join(re.findall(r"`((?:toolkit|aws) [^`…|]*)`", plain)))
+    return [[*words, "--help"] if len(words) == 2 and words[1].isalpha() else words for words in found]
+
+
+def check(words: list[str]) -> None:
+    (check_toolkit if words[0] == "toolkit" else check_aws)(words[1:])
 
 
 def test_every_command_on_the_page_exists() -> None:
-    found = shown(PAGE)
-    check = {"toolkit": check_toolkit, "aws": check_aws}
+    found = [*blocks(PAGE), *inline(PAGE)]
     for words in found:
-        if words[0] in check:
-            check[words[0]](words[1:])
+        if words[0] in ("toolkit", "aws"):
+            check(words)
         else:
             assert any(tuple(words[: len(known)]) == known for known in OTHERS), shlex.join(words)
     verbs = {words[1] for words in found if words[0] == "toolkit"}
@@ -111,6 +119,17 @@ def test_every_command_on_the_page_exists() -> None:
         "permissions", "explain", "verify", "deploy", "destroy",
     }  # fmt: skip
     assert len([words for words in found if words[0] == "aws"]) >= 6
+
+
+@pytest.mark.parametrize("page", ["README.md", "docs/guide.md", "docs/security.md", "examples/github-actions/README.md"])
+def test_commands_that_other_pages_speak_of_exist(page: str) -> None:
+    text = (DOCS.parent / page).read_text(encoding="utf-8")
+    # The guide shows words of the shell's that go over several lines.
+    found = [*inline(text), *(blocks(text) if page != "docs/guide.md" else ())]
+    ours = [words for words in found if words[0] in ("toolkit", "aws")]
+    assert len(ours) > 3
+    for words in ours:
+        check(words)
 
 
 @pytest.mark.parametrize(
@@ -129,8 +148,8 @@ def test_every_command_on_the_page_exists() -> None:
 )
 def test_a_command_that_does_not_exist_is_noticed(line: str) -> None:
     with pytest.raises(Unknown):
-        for program, *words in commands(line):
-            (check_toolkit if program == "toolkit" else check_aws)(words)
+        for words in commands(line):
+            check(words)
 
 
 def test_each_site_toml_on_the_page_is_one(tmp_path: Path) -> None:
