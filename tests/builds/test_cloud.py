@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.conftest import require_tool
-from toolkit.builds.cloud import CloudSpec, cloud_spec
+from toolkit.builds.cloud import CloudSpec, cloud_spec, folder_in_repository
 from toolkit.builds.runner import BuildFailed, BuildResult, run_build
 from toolkit.builds.spec import load_spec, parse_spec
 from toolkit.config import SiteConfig
@@ -215,6 +215,26 @@ def test_a_choice_of_files_is_made_in_codebuild_though_there_is_nothing_to_run(t
     assert parse_spec(spec.text.encode(), Path("x")).phases[0].commands == (":",)
 
 
+def test_a_site_that_is_deep_in_its_repository_is_built_there(tmp_path: Path) -> None:
+    (tmp_path / ".git").mkdir()
+    assert folder_in_repository(tmp_path) == ""
+    made = []
+    for name in ("blog", "shop"):
+        config = own(tmp_path / "sites" / name, OWN, root="web", output="dist")
+        (config.project / "page.txt").write_text(name)
+        within = folder_in_repository(config.folder)
+        assert within == f"sites/{name}"
+        made.append(built(run(cloud_spec(config, within).text, tmp_path, tmp_path.parent / f"{name}.log")))
+        assert made[-1] == built(run(OWN, config.project, tmp_path.parent / f"{name}.log", output="dist"))
+    assert [it["page.txt"] for it in made] == [b"blog", b"shop"]
+    assert cloud_spec(site(root="a", output="b"), "sites/blog").folder == "sites/blog/a/b"
+    assert cloud_spec(site(preset="vite"), "sites/blog").text != cloud_spec(site(preset="vite")).text
+
+
+def test_a_folder_without_a_repository_is_the_source() -> None:
+    assert folder_in_repository(Path("/nowhere/at/all")) == ""
+
+
 def test_an_own_build_spec_is_read_in_the_source_so_that_a_commit_may_change_it(tmp_path: Path) -> None:
     spec = cloud_spec(own(tmp_path, OWN))
     assert (spec.file, spec.text) == ("buildspec.yml", OWN)
@@ -249,6 +269,8 @@ def test_who_may_not_know_secrets_gets_a_build_spec_that_asks_for_none(tmp_path:
     assert tree["env"] == {"variables": {"KIND": "own"}} and problems(without.text) == []
     assert tree["phases"] == yaml.safe_load(OWN)["phases"]
     assert without.without_secrets() == without
+    deep = cloud_spec(own(tmp_path, OWN.replace("env: {variables", asks), root="site"))
+    assert (deep.parameters, deep.file) == (("/blog/token",), "") and "/blog/token" not in deep.without_secrets().text
     plain = cloud_spec(own(tmp_path, OWN))
     assert plain.without_secrets() is plain
 

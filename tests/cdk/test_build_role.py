@@ -5,6 +5,7 @@ Anybody's code runs in a build, so each right that it must not have is tried, on
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from typing import Any
 
@@ -12,7 +13,9 @@ import pytest
 
 from tests.rehearsal.iam import Call, Caller, Policies
 from tests.rehearsal.template import ACCOUNT, REGION, Deployed
+from toolkit.presets.registry import get
 
+CONNECTION = f"arn:aws:codeconnections:{REGION}:{ACCOUNT}:connection/0a1b2c3d-0000-4000-8000-000000000000"
 SECRET = f"arn:aws:secretsmanager:{REGION}:{ACCOUNT}:secret:blog/cms-AbCdEf"
 TLS = {"aws:securetransport": "true", "s3:tlsversion": "1.3"}
 # Artifacts by the pipeline that they are of: what comes in, what is built.
@@ -28,7 +31,7 @@ KEYS = tuple(ARTIFACTS)
 
 @pytest.fixture(scope="module")
 def stack(cdk: None, tmp_path_factory: pytest.TempPathFactory) -> Deployed:
-    """Two sites in one stack, each with all pipelines: what is whose can be told apart then."""
+    """Two sites in one stack, each with all pipelines: what is whose can be told apart then. Nothing is built for a third."""
     from aws_cdk import App, Stack
 
     from toolkit.builds.cloud import cloud_spec
@@ -46,16 +49,26 @@ def stack(cdk: None, tmp_path_factory: pytest.TempPathFactory) -> Deployed:
             workflow=workflow,
             github=GitHubSource(
                 repository="we/sites",
-                connection_arn=f"arn:aws:codeconnections:{REGION}:{ACCOUNT}:connection/0a1b2c3d-0000-4000-8000-000000000000",
+                connection_arn=CONNECTION,
                 pull_requests=True,
             ),
             uploads=ZipSource(),
             build=SiteBuild(
-                spec=cloud_spec(SiteConfig(name=name, folder=folder, preset="vite")),
+                spec=cloud_spec(SiteConfig(name=name, folder=folder, preset="vite"), f"sites/{name}"),
+                zip_spec=cloud_spec(SiteConfig(name=name, folder=folder, preset="vite")),
                 environment={"MODE": name},
                 secrets={"TOKEN": f"/{name}/token", "CMS": f"{SECRET}:key" if name == "blog" else "cms"},
             ),
         )
+    plain = SiteConfig(name="notes", folder=folder, output="public")
+    SitePipeline(
+        made,
+        "notesPipeline",
+        workflow=ReleaseWorkflow(made, "notesRelease", hosting=StaticSite(made, "notesSite"), site="notes"),
+        github=GitHubSource(repository="we/sites", connection_arn=CONNECTION),
+        uploads=ZipSource(),
+        build=SiteBuild(spec=cloud_spec(plain, "sites/notes"), zip_spec=cloud_spec(plain)),
+    )
     app.synth()
     return Deployed.read(folder / "two.template.json")
 
@@ -154,7 +167,7 @@ def must_not(site: Site, other: Site, key: str) -> Iterator[Call]:
     yield Call("ssm:PutParameter", parameter("blog/token"))
     yield Call("secretsmanager:GetSecretValue", SECRET.replace("cms", "crm"))
     yield Call("secretsmanager:PutSecretValue", SECRET)
-    yield Call("codeconnections:UseConnection", f"arn:aws:codeconnections:{REGION}:{ACCOUNT}:connection/0a1b2c3d")
+    yield Call("codeconnections:UseConnection", CONNECTION)
     yield Call("cloudformation:UpdateStack", stack.ref("AWS::StackId"))
 
 
@@ -318,6 +331,24 @@ def test_artifacts_go_by_the_names_that_roles_have(stack: Deployed, blog: Site) 
     for key, names in ARTIFACTS.items():
         project = stack.name(blog.id_of("AWS::CodeBuild::Project", f"Pipeline{key.capitalize()}BuildProject"))
         assert found[project] == names
+
+
+def test_a_zip_begins_with_the_project_and_a_repository_above_it(blog: Site, shop: Site) -> None:
+    for site in (blog, shop):
+        found = {key: site.project(key)["Source"]["BuildSpec"] for key in KEYS}
+        assert {key for key, text in found.items() if f'cd "$CODEBUILD_SRC_DIR"/sites/{site.name}' in text} == set(KEYS) - {
+            "upload"
+        }
+        assert found["upload"] == get("vite").spec_path.read_text(encoding="utf-8")
+
+
+def test_what_is_not_built_lies_in_the_repository_below_the_site_s_folder(stack: Deployed) -> None:
+    assert not [name for name in stack.within("AWS::CodeBuild::Project") if name.startswith("notesPipeline")]
+    outputs = [it["Environment"]["Variables"] for it in stack.of("AWS::Lambda::Function").values()]
+    assert [it["OUTPUT"] for it in outputs if it["SITE"] == "notes" and it.get("IDLE") == "true"] == ["public"]
+    (live,) = [name for name in stack.within("AWS::CodePipeline::Pipeline") if name.startswith("notesPipelineLive")]
+    (release,) = stack.properties(live)["Stages"][-1]["Actions"]
+    assert json.loads(release["Configuration"]["UserParameters"])["folder"] == "sites/notes/public"
 
 
 def test_builds_run_as_they_should(stack: Deployed, blog: Site) -> None:

@@ -144,6 +144,8 @@ def test_a_build_ends_in_time_and_its_log_is_forgotten(template: Template) -> No
         ({"environment": {"A-B": "1"}}, "A-B"),
         ({"secrets": {"A\n": "/a"}}, "A"),
         ({"environment": {"A": "1"}, "secrets": {"A": "/a"}}, "A is in environment and in secrets"),
+        ({"zip_spec": CloudSpec(idle=True, text="")}, "there is something to build in a zip or in the repository"),
+        ({"zip_spec": replace(OWN, parameters=("*",))}, "the build spec asks for the secret '*'"),
         ({"secrets": {"A": "my secret"}}, "the secret A is 'my secret'"),
         ({"secrets": {"A": "/a/*"}}, "the secret A is"),
         ({"secrets": {"A": ""}}, "the secret A is ''"),

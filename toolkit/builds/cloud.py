@@ -51,8 +51,17 @@ class CloudSpec:
         return replace(self, text=_written(tree), file="", parameters=(), secrets=())
 
 
-def cloud_spec(config: SiteConfig) -> CloudSpec:
-    """The build spec of the site in CodeBuild, where the source begins with the folder of site.toml.
+def folder_in_repository(folder: Path) -> str:
+    """Where `folder` is in its git repository, with forward slashes: "" at the top, or where there is no repository."""
+    folder = folder.absolute()
+    for top in (folder, *folder.parents):
+        if (top / ".git").exists():
+            return folder.relative_to(top).as_posix().removeprefix(".")
+    return ""
+
+
+def cloud_spec(config: SiteConfig, within: str = "") -> CloudSpec:
+    """The build spec of the site in CodeBuild; `within` is the folder of the source that site.toml is in.
 
     UserError when it cannot be read, is not valid, or says nothing of what to publish.
     """
@@ -63,7 +72,7 @@ def cloud_spec(config: SiteConfig) -> CloudSpec:
         spec = spec.with_output(config.output)
     if spec.artifacts is None:
         raise UserError(f"{path} has no artifacts: nothing says what to publish", "add artifacts, or output in site.toml")
-    root = posixpath.normpath(config.root).lstrip("/")
+    root = posixpath.normpath(posixpath.join(within, config.root))
     tree = read_tree(body, path)
     if spec.idle and takes_all(spec.artifacts) and not _GLOB.search(spec.artifacts.base):
         folder = posixpath.normpath(posixpath.join(root, spec.artifacts.base))

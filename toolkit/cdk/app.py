@@ -88,12 +88,13 @@ def hosting(config: SiteConfig, said: Mapping[str, Any]) -> Hosting:
 
 
 def _build(config: SiteConfig) -> SiteBuild:
-    from toolkit.builds.cloud import cloud_spec
+    from toolkit.builds.cloud import cloud_spec, folder_in_repository
     from toolkit.cdk.builds import SiteBuild
 
     machine = config.aws.build
     return SiteBuild(
-        spec=cloud_spec(config),
+        spec=cloud_spec(config, folder_in_repository(config.folder)),
+        zip_spec=cloud_spec(config),
         environment=config.env,
         secrets=secret_places(config.name, config.secrets, config.aws),
         compute=machine.compute,

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from aws_cdk import ArnFormat, Duration, Stack
 from aws_cdk import aws_codebuild as codebuild
@@ -49,10 +49,12 @@ class SiteBuild:
     """How a site is built: by what build spec (`toolkit.builds.cloud.cloud_spec`), seeing what, on what machine, for how long.
 
     `secrets` maps a variable's name to the name of a parameter in Parameter Store, or to the ARN of a secret in Secrets Manager
-    (also with `:key:stage:version` behind it). PropertyError for values that do not fit.
+    (also with `:key:stage:version` behind it). `zip_spec` is the build spec of a project that is uploaded as a zip, if it is
+    another: a zip begins with the project, which may be deep in its repository. PropertyError for values that do not fit.
     """
 
     spec: CloudSpec
+    zip_spec: CloudSpec | None = None
     environment: Mapping[str, str] = field(default_factory=dict)
     secrets: Mapping[str, str] = field(default_factory=dict)
     compute: str = "small"
@@ -76,12 +78,23 @@ class SiteBuild:
             if not (_SECRET_ARN.fullmatch(reference) or _PARAMETER.fullmatch(reference)):
                 fix = "name a parameter of Parameter Store, such as /site/token, or give the ARN of a secret of Secrets Manager"
                 raise PropertyError(f"the secret {name} is {reference!r}", fix)
-        wanted = [(_PARAMETER_OR_ARN, name) for name in self.spec.parameters] + [(_SECRET, name) for name in self.spec.secrets]
-        for pattern, name in wanted:
-            if not pattern.fullmatch(name):
+        self._check_specs()
+
+    def _check_specs(self) -> None:
+        for spec in (self.spec, self.zip_spec or self.spec):
+            wanted = [(_PARAMETER_OR_ARN, name) for name in spec.parameters] + [(_SECRET, name) for name in spec.secrets]
+            for pattern, name in wanted:
+                if not pattern.fullmatch(name):
+                    fix = "name one parameter or secret, without wildcards"
+                    raise PropertyError(f"the build spec asks for the secret {name!r}", fix)
+            if spec.idle != self.spec.idle:
                 raise PropertyError(
-                    f"the build spec asks for the secret {name!r}", "name one parameter or secret, without wildcards"
+                    "there is something to build in a zip or in the repository, and nothing in the other", "give one site"
                 )
+
+    def for_zips(self) -> SiteBuild:
+        """The same for what is uploaded."""
+        return replace(self, spec=self.zip_spec or self.spec, zip_spec=None)
 
 
 class BuildProject(Construct):

@@ -66,7 +66,7 @@ class SitePipeline(Construct):
             artifacts=self.artifacts,
             pipelines={key: self._arn(key) for key in self._names},
             uploads=(self.upload_bucket, uploads.prefix) if self.upload_bucket and uploads else None,
-            idle_output=build.spec.folder if self._idle else None,
+            idle_output=build.for_zips().spec.folder if self._idle else None,
         )
         self.jobs, self.lists, self.functions = self._functions.jobs, _lists(self), self._functions.functions
         made = self._of_github(github) if github else []
@@ -161,7 +161,7 @@ class SitePipeline(Construct):
         self.builds[flow.key] = BuildProject(
             self,
             f"{flow.key.capitalize()}Build",
-            build=self._build,
+            build=self._build.for_zips() if flow == UPLOAD else self._build,
             pipeline_key=flow.key,
             artifacts=self.artifacts,
             source_artifact=takes,
