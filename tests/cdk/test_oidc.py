@@ -24,10 +24,12 @@ from tests.rehearsal.iam import Call, Caller, Policies
 from tests.rehearsal.iam import _holds as holds
 from tests.rehearsal.template import Deployed
 from toolkit.aws import permissions
+from toolkit.config import load
 from toolkit.engine.advice import SiteFacts
 
 __all__ = ["aws_account", "cli", "project"]
 
+EXAMPLE = Path(__file__).resolve().parent.parent.parent / "examples" / "github-actions"
 ISSUER = "token.actions.githubusercontent.com"
 AUDIENCE = "sts.amazonaws.com"
 GIVEN = f"arn:aws:iam::111122223333:oidc-provider/{ISSUER}"
@@ -38,10 +40,12 @@ NAMES = ("Acme/site", "Acme@11/site@22")
 
 @pytest.fixture(scope="module")
 def stacks(cdk: None, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Template]:
-    """A site with both roles, and one whose account has the provider already and whose pull requests have no role."""
+    """A site with both roles; one whose account has the provider already and whose pull requests have no role; the example's."""
     from aws_cdk import App, Stack
 
     from toolkit.cdk import GitHubDeployRole, ReleaseWorkflow, StaticSite
+    from toolkit.cdk.app import hosting
+    from toolkit.cdk.stacks import build
 
     app = App(outdir=str(tmp_path_factory.mktemp("oidc")), analytics_reporting=False)
     for name, more in ((STACK, {}), ("given", {"branch": "release/1.x", "previews": False, "provider_arn": GIVEN})):
@@ -50,8 +54,9 @@ def stacks(cdk: None, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Tem
         workflow = ReleaseWorkflow(stack, "Release", hosting=site, site="blog")
         made = GitHubDeployRole(stack, "Ci", workflow=workflow, repository="Acme/site", **more)  # type: ignore[arg-type]
         assert set(made.outputs) == ({"DeployRole"} if more else {"DeployRole", "PreviewRole"})
+    build(app, hosting(load(EXAMPLE), {}))
     out = Path(app.synth().directory)
-    return {name: Template.read(out / f"{name}.template.json") for name in (STACK, "given")}
+    return {name: Template.read(out / f"{name}.template.json") for name in (STACK, "given", "toolkit-site-handmade")}
 
 
 @pytest.fixture
@@ -125,6 +130,16 @@ def test_the_account_s_own_provider_is_taken_where_it_is_given(stacks: dict[str,
     assert not [it for it in given.ids("AWS::IAM::Role") if it.startswith("CiPreview")]
     made = stacks[STACK].properties("AWS::IAM::OIDCProvider")
     assert made == {"ClientIdList": ["sts.amazonaws.com"], "Url": f"https://{ISSUER}"}, "no thumbprints, which grow old"
+
+
+def test_the_example_s_stack_has_the_outputs_that_its_readme_names(stacks: dict[str, Template]) -> None:
+    made, config = stacks["toolkit-site-handmade"], load(EXAMPLE)
+    assert {"DeployRole", "PreviewRole"} <= set(made.body["Outputs"])
+    readme = (EXAMPLE / "README.md").read_text(encoding="utf-8")
+    assert "`DeployRole`, `PreviewRole`" in readme and "toolkit-site-handmade" in readme
+    assert config.aws.github and not made.ids("AWS::CodePipeline::Pipeline")
+    roles = text([made.body["Resources"][name] for name in made.ids("AWS::IAM::Role") if name.startswith("Deploy")])
+    assert len(roles) == 2 and str(roles).count(f"'{config.aws.github.repository}'") == 2
 
 
 def test_nothing_in_the_templates_is_what_no_policy_may_say(stacks: dict[str, Template]) -> None:
