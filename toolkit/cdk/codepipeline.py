@@ -22,8 +22,8 @@ Variable = codepipeline.CfnPipeline.VariableDeclarationProperty
 class FlowPipeline(Construct):
     """A pipeline of type V2 whose executions run side by side, each with the commit or object that started it. (F50)
 
-    statements: what its source asks for. functions, build: what its stages call. lists: lets roles list functions, which
-    CodePipeline does before it calls one. Its role reads and writes the flow's own artifacts.
+    statements: what its source asks for. functions, build: what its stages call. jobs: what pipelines and functions may do
+    with all resources. Its role reads and writes the flow's own artifacts.
     """
 
     def __init__(
@@ -38,7 +38,7 @@ class FlowPipeline(Construct):
         stages: Stages,
         statements: Sequence[iam.PolicyStatement],
         functions: Sequence[lambda_.IFunction],
-        lists: iam.IManagedPolicy,
+        jobs: iam.IManagedPolicy,
         build: BuildProject | None = None,
         triggers: Sequence[Trigger] | None = None,
         variables: Sequence[Variable] | None = None,
@@ -50,7 +50,7 @@ class FlowPipeline(Construct):
             service="codepipeline.amazonaws.com",
             description=f"{flow.description} of {site}",
             statements=[*statements, _looks_at(artifacts), *_calls(functions, build)],
-            managed_policies=[lists],
+            managed_policies=[jobs],
         )
         hands_on = iam.PolicyStatement(
             sid=f"{flow.key.capitalize()}Pipeline",

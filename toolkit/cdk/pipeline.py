@@ -34,7 +34,7 @@ class SitePipeline(Construct):
     Which of two releases is newer is decided by when their sources were, not by which build ended first.
 
     Attributes: `pipelines` and `builds` by key (live, preview, pull, closed, upload), `artifacts` and `upload_bucket`, `outputs` by
-    name; `jobs`, `lists` and `functions` for whoever looks at rights. PropertyError for values that do not fit.
+    name; `jobs` and `functions` for whoever looks at rights. PropertyError for values that do not fit.
     """
 
     def __init__(
@@ -68,7 +68,7 @@ class SitePipeline(Construct):
             uploads=(self.upload_bucket, uploads.prefix) if self.upload_bucket and uploads else None,
             idle_output=build.for_zips().spec.folder if self._idle else None,
         )
-        self.jobs, self.lists, self.functions = self._functions.jobs, _lists(self), self._functions.functions
+        self.jobs, self.functions = self._functions.jobs, self._functions.functions
         made = self._of_github(github) if github else []
         if self.upload_bucket and uploads:
             made.append(self._of_uploads(self.upload_bucket, uploads.prefix))
@@ -93,8 +93,7 @@ class SitePipeline(Construct):
         return [] if flow == CLOSED else [flow.source if self._idle else flow.site]
 
     def _of_github(self, source: GitHubSource) -> list[FlowPipeline]:
-        # Under both names of the service: a connection's ARN has the one that it was made with.
-        uses = ["codeconnections:UseConnection", "codestar-connections:UseConnection"]
+        uses = _use_connection(source.connection_arn)
         made = []
         for flow in self._flows:
             if flow != UPLOAD:
@@ -190,7 +189,7 @@ class SitePipeline(Construct):
             stages=stages,
             statements=statements,
             functions=self._functions.of(flow),
-            lists=self.lists,
+            jobs=self.jobs,
             build=self.builds.get(flow.key),
             triggers=triggers,
             variables=variables,
@@ -224,11 +223,12 @@ def _flows(github: GitHubSource | None, uploads: ZipSource | None) -> list[Flow]
     return [*found, *([UPLOAD] if uploads else [])]
 
 
-def _lists(scope: Construct) -> iam.ManagedPolicy:
-    """Without it actions that call a function fail (docs.aws.amazon.com/codepipeline/latest/userguide/
-    actions-invoke-lambda-function.html); IAM knows no resource for it (…/list_awslambda.html)."""
-    statement = iam.PolicyStatement(sid="Functions", actions=["lambda:ListFunctions"], resources=["*"])
-    return iam.ManagedPolicy(scope, "Lists", description="Lets pipelines find functions", statements=[statement])
+def _use_connection(arn: str) -> list[str]:
+    """IAM knows the service by two names, and each goes with ARNs of its own
+    (docs.aws.amazon.com/service-authorization/latest/reference/list_awscodeconnections.html, …/list_awscodestarconnections.html);
+    both where the ARN is not known yet."""
+    services = ["codeconnections", "codestar-connections"] if Token.is_unresolved(arn) else [arn.split(":")[2]]
+    return [f"{service}:UseConnection" for service in services]
 
 
 def _name(scope: Construct, key: str) -> str:

@@ -16,6 +16,9 @@ from toolkit.cdk.functions import HandlerFunction
 from toolkit.cdk.pipelines import CLOSED, UPLOAD, Flow
 from toolkit.cdk.workflow import ReleaseWorkflow
 
+# The shape of an id of CodePipeline.
+_ID = "-".join("?" * length for length in (8, 4, 4, 4, 12))
+
 
 class Releasers(Construct):
     """`deliver`, `inspect` (for zips) and `retire` (for closed pull requests), each with the rights that it needs.
@@ -65,11 +68,19 @@ class Releasers(Construct):
         return [self.functions[name].function for name in names]
 
     def _jobs(self) -> iam.ManagedPolicy:
-        """How a function ends its action. IAM knows no resource for that, and a job's id is known to nobody else
-        (docs.aws.amazon.com/service-authorization/latest/reference/list_awscodepipeline.html)."""
-        actions = ["codepipeline:PutJobFailureResult", "codepipeline:PutJobSuccessResult"]
-        statement = iam.PolicyStatement(sid="Jobs", actions=actions, resources=["*"])
-        return iam.ManagedPolicy(self, "Jobs", description="Ends actions of pipelines", statements=[statement])
+        """One policy, which pipelines and their functions share, for the rights that AWS knows for all resources only.
+
+        A function ends its action by the id of a job, which nobody else knows (docs.aws.amazon.com/service-authorization/latest/
+        reference/list_awscodepipeline.html). CodePipeline lists functions before it calls one (docs.aws.amazon.com/codepipeline/
+        latest/userguide/actions-invoke-lambda-function.html, …/list_awslambda.html): that is not for code in a function.
+        """
+        ends = ["codepipeline:PutJobFailureResult", "codepipeline:PutJobSuccessResult"]
+        not_from_code = {"Null": {"lambda:SourceFunctionArn": "true"}}
+        statements = [
+            iam.PolicyStatement(sid="Jobs", actions=ends, resources=["*"]),
+            iam.PolicyStatement(sid="Finds", actions=["lambda:ListFunctions"], resources=["*"], conditions=not_from_code),
+        ]
+        return iam.ManagedPolicy(self, "Jobs", description="Finds functions, and ends actions of pipelines", statements=statements)
 
     def _looks_up(self, *keys: str) -> iam.PolicyStatement:
         arns = [arn for key, arn in self._pipelines.items() if not keys or key in keys]
@@ -80,7 +91,8 @@ class Releasers(Construct):
         executions = Stack.of(self).format_arn(
             service="states",
             resource="execution",
-            resource_name=f"{machine.state_machine_name}:*",
+            # Those that this function starts, which have the id of its action: no others, such as a build's of one's own.
+            resource_name=f"{machine.state_machine_name}:{_ID}",
             arn_format=ArnFormat.COLON_RESOURCE_NAME,
         )
         statements = [
