@@ -8,11 +8,15 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import sys
+import tempfile
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache, cached_property
+from pathlib import Path
 from typing import Any, TypeVar
 
 from toolkit.aws.objects import S3Objects
@@ -107,6 +111,20 @@ def given(event: Event, name: str, kind: type[_T]) -> _T:
     if not isinstance(found, kind):
         raise UserError(f"the event's {name!r} is {found!r} instead of a {kind.__name__}", "start the execution with it")
     return found
+
+
+@contextmanager
+def scratch(name: str) -> Iterator[Path]:
+    """An empty folder. Lambda may start a process anew where one was killed, and what that had left takes up room."""
+    here = Path(tempfile.gettempdir())
+    for old in here.glob(f"{name}-*"):
+        if not Path(f"/proc/{old.name.split('-')[1]}").exists() or old.name.split("-")[1] == str(os.getpid()):
+            shutil.rmtree(old, ignore_errors=True)
+    folder = Path(tempfile.mkdtemp(prefix=f"{name}-{os.getpid()}-", dir=here))
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def cut(text: str, length: int = TEXT_LENGTH) -> str:

@@ -8,20 +8,15 @@ from __future__ import annotations
 
 import errno
 import os
-import shutil
-import tempfile
 import zipfile
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 from toolkit.aws import artifacts, pipelines
 from toolkit.engine import channels
 from toolkit.engine.errors import UserError
 from toolkit.sources import archive
-from toolkit.sources.uploads import is_project
 
-from . import jobs
+from . import common, jobs
 from .common import Event, Services
 from .jobs import Done, Job
 
@@ -40,7 +35,7 @@ def work(job: Job, services: Services) -> Done:
     Where there is nothing to build (IDLE) it is always a site: in the folder OUTPUT, if the zip has that.
     """
     name = _checked_name(job, services)
-    with _scratch() as scratch:
+    with common.scratch("inspect") as scratch:
         root = _unpacked(job, services, scratch, name)
         kind, folder = _judged(root, services)
         packed = scratch / "project.zip"
@@ -82,7 +77,7 @@ def _judged(root: Path, services: Services) -> tuple[str, str]:
     if services.value("IDLE", "false") == "true":
         output = services.value("OUTPUT", "")
         return SITE, output if output and (root / output).is_dir() else "."
-    return (PROJECT if is_project(root) else SITE), "."
+    return (PROJECT if archive.is_project(root) else SITE), "."
 
 
 def _pack(root: Path | None, file: Path) -> None:
@@ -96,12 +91,3 @@ def _pack(root: Path | None, file: Path) -> None:
             for name in sorted((*names, *files)):
                 path = Path(folder, name)
                 packed.write(path, path.relative_to(root).as_posix())
-
-
-@contextmanager
-def _scratch() -> Iterator[Path]:
-    folder = Path(tempfile.mkdtemp(prefix="inspect-"))
-    try:
-        yield folder
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)

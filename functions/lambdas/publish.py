@@ -8,16 +8,13 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import sys
-import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 from toolkit.aws.artifacts import Artifact
 from toolkit.engine import channels
-from toolkit.engine.errors import UserError
+from toolkit.engine.errors import UserError, VersionTaken
 from toolkit.engine.model import Settings, Source
 from toolkit.engine.publish import Plan, plan, publish
 from toolkit.sources import archive
@@ -30,6 +27,8 @@ LARGE_FILES, LARGE_BYTES = 5_000, 1 << 30
 # A source's time orders releases: one from the future would hold back every release until then.
 _AHEAD_SECONDS = 300.0
 _WORKERS = 16
+# How far a version's id may move away from its source's second.
+_SECONDS = 20
 
 
 def handler(event: Event, context: object) -> Result:
@@ -58,28 +57,42 @@ def large(event: Event, services: Services) -> Result:
 
 def _publish(event: Event, services: Services, artifact: Artifact, source: Source) -> Result:
     name, channel = common.given(event, "run", str), channels.parse(common.given(event, "channel", str))
-    objects, routes, site = services.objects, services.routes, services.site
-    with _scratch() as scratch:
+    with common.scratch("publish") as scratch:
         folder = _site_folder(event, _unpacked(artifact, scratch, event["source"].get("wrapped") is not False), artifact.name)
         try:
-            planned = plan(
-                objects,
-                routes,
-                site=site,
-                folder=folder,
-                source=source,
-                settings=_settings(services),
-                channels=tuple(dict.fromkeys((channel, channels.LIVE))),
-                strict=services.value("STRICT", "") == "true",
-                now=services.clock(),
-            )
-            manifest = publish(objects, routes, planned, workers=_WORKERS, clock=services.clock, sleep=services.sleep)
+            planned, version = _sealed(folder, source, channel, services)
         except UserError as error:
             error.what = error.what.replace(str(folder), artifact.name)  # that folder is gone when somebody reads it
             raise
     who = common.cut(str(event.get("who") or "unknown"), common.WORDS_LENGTH)
-    runs.write(objects, site, name, _run(planned, manifest.version, source, channel, who))
+    runs.write(services.objects, services.site, name, _run(planned, version, source, channel, who))
     return {"run": name, "channel": channel, "large": False, "event": ""}
+
+
+def _sealed(folder: Path, source: Source, channel: str, services: Services, later: int = 0) -> tuple[Plan, str]:
+    """What was published, and as which version.
+
+    One commit that is pushed to two branches at once is built twice, and no two builds need to give the same bytes: the version's
+    id then takes the next second that is free (`later`). The order between releases stays the source's own.
+    """
+    planned = plan(
+        services.objects,
+        services.routes,
+        site=services.site,
+        folder=folder,
+        source=replace(source, time=source.time + later),
+        settings=_settings(services),
+        channels=tuple(dict.fromkeys((channel, channels.LIVE))),
+        strict=services.value("STRICT", "") == "true",
+        now=services.clock(),
+    )
+    try:
+        sealed = publish(services.objects, services.routes, planned, workers=_WORKERS, clock=services.clock, sleep=services.sleep)
+    except VersionTaken:
+        if later == _SECONDS:
+            raise
+        return _sealed(folder, source, channel, services, later + 1)
+    return planned, sealed.version
 
 
 def _run(planned: Plan, version: str, source: Source, channel: str, who: str) -> runs.Run:
@@ -169,20 +182,6 @@ def _site_folder(event: Event, root: Path, name: str) -> Path:
             f"{name} has no folder {'/'.join(parts)}", "correct `output` and `root` in site.toml, or put it into the zip"
         )
     return folder
-
-
-@contextmanager
-def _scratch() -> Iterator[Path]:
-    """An empty folder. Lambda may start a process anew where one was killed, and what that had left takes up room."""
-    here = Path(tempfile.gettempdir())
-    for old in here.glob("publish-*"):
-        if not Path(f"/proc/{old.name.split('-')[1]}").exists() or old.name.split("-")[1] == str(os.getpid()):
-            shutil.rmtree(old, ignore_errors=True)
-    folder = Path(tempfile.mkdtemp(prefix=f"publish-{os.getpid()}-", dir=here))
-    try:
-        yield folder
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
 
 
 def main() -> int:

@@ -373,9 +373,7 @@ def test_a_failed_release_fails_the_action_in_words(world: World, ended: dict[st
     assert world.fake.last["failureDetails"]["externalExecutionId"].endswith(own)
 
 
-def test_a_look_that_gets_no_answer_is_no_failed_release(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("time.sleep", lambda seconds: None)  # botocore's own pauses
-
+def test_a_look_that_gets_no_answer_is_no_failed_release(world: World) -> None:
     def trouble(operation: str) -> None:
         if operation == "DescribeExecution":
             raise Refused("ThrottlingException", 400)

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import io
+import os
 import random
 import stat
+import tempfile
 import zipfile
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -191,9 +194,11 @@ def test_an_artifact_that_cannot_be_written_fails(world: World) -> None:
     assert "s3://no-such-bucket-at-all/out" in world.fake.last["failureDetails"]["message"]
 
 
-def test_nothing_is_left_in_tmp(world: World, tmp_path: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Lambda keeps it between two events."""
-    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+def test_nothing_is_left_in_tmp(world: World) -> None:
+    """Lambda keeps it between two events, and also where a process was killed."""
+    tmp = Path(tempfile.gettempdir())
+    left = tmp / f"inspect-{os.getpid()}-killed"
+    left.mkdir()
     world.run(PROJECT)
     world.run(damaged())
-    assert not list(tmp_path.iterdir())
+    assert not list(tmp.glob(f"inspect-{os.getpid()}-*"))

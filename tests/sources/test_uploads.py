@@ -13,7 +13,8 @@ import pytest
 
 from tests.sources.rawzip import Archive, Raw
 from toolkit.errors import UserError
-from toolkit.sources.uploads import is_project, watch
+from toolkit.sources.archive import is_project
+from toolkit.sources.uploads import watch
 
 ZIP = Archive([Raw(b"index.html", b"one")]).to_bytes()
 OLD = time.time() - 3600

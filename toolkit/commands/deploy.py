@@ -129,12 +129,12 @@ def _from_zip(
     source: Source,
     seconds: dict[str, float],
 ) -> tuple[SiteConfig, Path, Source, Path | None]:
-    from toolkit.sources import archive, uploads
+    from toolkit.sources import archive
 
     with timed(seconds, "extract"):
         archive.extract(path, scratch / "zip")
         folder = archive.strip_root(scratch / "zip")
-    if not uploads.is_project(folder):
+    if not archive.is_project(folder):
         return config, folder, source, None
     return _project(config, workspace, console, folder, source, seconds)
 

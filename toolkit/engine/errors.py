@@ -31,6 +31,10 @@ class LimitExceeded(UserError):
     """A limit of the store would be passed (key, value, batch or store size): nothing was written."""
 
 
+class VersionTaken(UserError):
+    """Another publication of that second and commit has the version's id, and other content."""
+
+
 class Superseded(UserError):
     """The channel already serves a newer release; the version is published but was not released."""
 

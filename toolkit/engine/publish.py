@@ -18,7 +18,7 @@ from pathlib import Path
 from toolkit.engine import layout, leases, release, tables
 from toolkit.engine.dialects.common import Problem
 from toolkit.engine.dialects.registry import parse
-from toolkit.engine.errors import NotFound, UserError
+from toolkit.engine.errors import NotFound, UserError, VersionTaken
 from toolkit.engine.lint import behind_links, shadowed
 from toolkit.engine.model import Asset, Manifest, Settings, Source
 from toolkit.engine.pages import pages
@@ -243,7 +243,7 @@ def _seal(objects: ObjectStore, manifest: Manifest) -> Manifest:
         return manifest
     there = Manifest.from_json(objects.get(key)[1])
     if there.digest != manifest.digest:
-        raise UserError(
+        raise VersionTaken(
             f"version {manifest.version} exists with other content", "a version never changes: deploy again to get a new one"
         )
     return there

@@ -19,7 +19,7 @@ from toolkit.errors import UserError
 from toolkit.sources.staging import staged
 from toolkit.sources.zip_members import ArchiveLimits, Member, entries, find_end, read_members
 
-__all__ = ["DEFAULT", "PROJECT_FILES", "ArchiveLimits", "check", "check_complete", "extract", "strip_root", "survey"]
+__all__ = ["DEFAULT", "PROJECT_FILES", "ArchiveLimits", "check", "check_complete", "extract", "is_project", "strip_root", "survey"]
 
 DEFAULT = ArchiveLimits()
 # A folder with one of these at its root is a project to build; none of them belongs into a built site.
@@ -105,6 +105,11 @@ def strip_root(dest: Path) -> Path:
         if any((found[0] / name).is_file() for name in names):
             return found[0]
     return dest
+
+
+def is_project(folder: Path) -> bool:
+    """Whether `folder` has to be built: all but a built site, which has an index.html and no package manifest or site.toml."""
+    return not (folder / "index.html").is_file() or any((folder / name).is_file() for name in PROJECT_FILES)
 
 
 def _write_all(file: BinaryIO, members: list[Member], folder: Path) -> None:

@@ -23,7 +23,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from toolkit.errors import UserError
-from toolkit.sources.archive import PROJECT_FILES, check_complete
+from toolkit.sources.archive import check_complete
 
 _POLL_SECONDS = 1.0
 # How often a file that is not whole yet is looked at.
@@ -32,11 +32,6 @@ _ATTEMPTS = 3
 _STARTED = "started"
 Handle = Callable[[Path], None]
 Report = Callable[[str], None]
-
-
-def is_project(folder: Path) -> bool:
-    """Whether `folder` has to be built: all but a built site, which has an index.html and no package manifest or site.toml."""
-    return not (folder / "index.html").is_file() or any((folder / name).is_file() for name in PROJECT_FILES)
 
 
 def _to_stderr(text: str) -> None:
