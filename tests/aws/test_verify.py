@@ -18,7 +18,7 @@ from tests.aws.account import FakeAccount
 from tests.aws.answers import Answers, refused
 from tests.aws.conftest import Cli
 from tests.aws.distribution import BUCKET, Distribution, Spoil, as_it_is, running
-from toolkit.aws import verify, verify_answers, verify_content, verify_stores
+from toolkit.aws import verify, verify_answers, verify_content, verify_pipeline, verify_stores
 from toolkit.aws.verify import Probe, Trial
 from toolkit.aws.web import Asked, Reply
 from toolkit.engine.advice import OK, PROBLEM, UNKNOWN
@@ -385,7 +385,7 @@ def test_what_a_killed_run_left_goes_after_an_hour(tmp_path: Path) -> None:
 def test_every_note_that_says_unproven_is_tried_or_named() -> None:
     lines = FIDELITY.read_text(encoding="utf-8").splitlines()
     rows = {found[1]: line for line in lines if (found := re.match(r"\| (F\d+) \|", line))}
-    notes = {trial.note for trial in (*verify_answers.TRIALS, *verify_stores.TRIALS)}
+    notes = {trial.note for trial in (*verify_answers.TRIALS, *verify_stores.TRIALS, *verify_pipeline.TRIALS)}
     assert notes <= set(rows), "a trial of a note that is not there"
     unproven = {note for note, row in rows.items() if re.search("unproven here|not run here", row, re.IGNORECASE)}
     assert unproven - notes == set(), "say in toolkit/aws/verify_*.py how these are tried, or why not"

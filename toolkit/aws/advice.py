@@ -15,6 +15,7 @@ from toolkit.aws import (
     permissions,
     verify,
     verify_answers,
+    verify_pipeline,
     verify_stores,
 )
 from toolkit.aws.dns import Lookup, lookup
@@ -86,9 +87,11 @@ class AwsAdvisor:
             fetch=self._fetch,
             distribution=found["DistributionId"],
             hosts=facts.hosts,
+            pipelines={key: found[name] for key, name in outputs.PIPELINES.items() if name in found},
             session=made,
         )
-        return verify.verify(hosting, (*verify_stores.TRIALS, *verify_answers.TRIALS), seconds=seconds)
+        trials = (*verify_stores.TRIALS, *verify_pipeline.TRIALS, *verify_answers.TRIALS)
+        return verify.verify(hosting, trials, seconds=seconds)
 
     def permissions(self, step: str, *, boundary: str = "", account: str = "*") -> Sequence[Policy]:
         return permissions.policies(step, self._facts, account, boundary)

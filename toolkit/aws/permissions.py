@@ -173,6 +173,7 @@ def _verify(scope: Scope) -> list[Policy]:
         *_stores(scope, "verify-*/*"),
         Statement("BucketPolicy", policy, [bucket], "whether the bucket says what the stack made of it"),
         Statement("Distribution", config, [scope.arn("cloudfront", "distribution/*", "")], "where access logs go"),
+        *permissions_pipeline.verify(scope),
     )
     return [Policy("toolkit-verify", "whoever runs `toolkit verify`", statements)]
 

@@ -18,6 +18,7 @@ _CONNECTIONS = ("codeconnections", "codestar-connections")
 _PIPELINE = ("CreatePipeline", "UpdatePipeline", "DeletePipeline", "GetPipeline", "GetPipelineState")
 _TAGS = ("TagResource", "UntagResource", "ListTagsForResource")
 _PROVIDER = ("Create", "Delete", "Get", "Tag", "Untag")
+_RUNS = ("codepipeline:ListPipelineExecutions", "codepipeline:ListActionExecutions")
 _BUCKET = ("s3:GetBucketAcl", "s3:GetBucketLocation", "s3:GetBucketVersioning")
 
 
@@ -133,8 +134,15 @@ def doctor(scope: Scope) -> Iterator[Statement]:
         why = "IAM allows one for GitHub; AWS knows no narrower way"
         yield Statement("IdentityProviders", ("iam:ListOpenIDConnectProviders",), ["*"], why)
     if facts.keys:
-        runs = ("codepipeline:ListPipelineExecutions", "codepipeline:ListActionExecutions")
-        yield Statement("Pipelines", runs, _pipelines(scope), "how the last runs ended")
+        yield Statement("Pipelines", _RUNS, _pipelines(scope), "how the last runs ended")
+
+
+def verify(scope: Scope) -> Iterator[Statement]:
+    """What `verify` looks at of deliveries that were made."""
+    if scope.pipelines.keys:
+        yield Statement("Pipelines", _RUNS, _pipelines(scope), "what CodePipeline says of deliveries that were made")
+        if scope.pipelines.builds:
+            yield Statement("Builds", ("codebuild:BatchGetBuilds",), projects(scope), "what the last build ran on")
 
 
 def connections(scope: Scope) -> list[str]:

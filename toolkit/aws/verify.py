@@ -14,7 +14,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -47,7 +47,7 @@ class Unproven(Exception):
 class Hosting:
     """What is tried: the hosting of `site`, a distribution's domain, the bucket and its region, the stores over it, and own hosts.
 
-    `session` is a boto3 session for what the account itself says; `distribution` is its id.
+    `session` is a boto3 session for what the account itself says; `distribution` is its id, `pipelines` are names by their keys.
     """
 
     site: str
@@ -59,6 +59,7 @@ class Hosting:
     fetch: Fetch
     distribution: str = ""
     hosts: Sequence[str] = ()
+    pipelines: Mapping[str, str] = field(default_factory=dict)
     session: Any = None
     clock: Callable[[], float] = time.time
     sleep: Callable[[float], None] = time.sleep

@@ -92,7 +92,7 @@ def written_once(probe: Probe) -> str:
 
 def bucket_policy(probe: Probe) -> str:
     bucket = probe.hosting.bucket
-    said = json.loads(_ask(probe, "s3", "s3:GetBucketPolicy", "get_bucket_policy", Bucket=bucket)["Policy"])
+    said = json.loads(ask(probe, "s3", "s3:GetBucketPolicy", "get_bucket_policy", Bucket=bucket)["Policy"])
     service = [
         one for one in said["Statement"] if one["Effect"] == "Allow" and "cloudfront.amazonaws.com" in json.dumps(one["Principal"])
     ]
@@ -106,27 +106,27 @@ def bucket_policy(probe: Probe) -> str:
         one.get("Sid", "") for one in said["Statement"] if one["Effect"] == "Allow" and one["Principal"] in ("*", {"AWS": "*"})
     ]
     expect(not anyone, f"everybody is allowed something: {', '.join(anyone)}")
-    blocks = _ask(probe, "s3", "s3:GetBucketPublicAccessBlock", "get_public_access_block", Bucket=bucket)
+    blocks = ask(probe, "s3", "s3:GetBucketPublicAccessBlock", "get_public_access_block", Bucket=bucket)
     expect(all(blocks["PublicAccessBlockConfiguration"].values()), "public access to the bucket is not blocked altogether")
     return "CloudFront may read */blobs/* for this distribution, nobody else anything in public"
 
 
 def access_logs(probe: Probe) -> str:
     identity = probe.hosting.distribution
-    config = _ask(probe, "cloudfront", "cloudfront:GetDistributionConfig", "get_distribution_config", Id=identity)[
+    config = ask(probe, "cloudfront", "cloudfront:GetDistributionConfig", "get_distribution_config", Id=identity)[
         "DistributionConfig"
     ]
     logging = config.get("Logging", {})
     if not logging.get("Enabled"):
         raise Unproven("access logs are switched off ([aws] access_logs)")
     bucket = logging["Bucket"].partition(".")[0]
-    found = _ask(probe, "s3", "s3:ListBucket", "list_objects_v2", Bucket=bucket, Prefix=logging.get("Prefix", ""), MaxKeys=1)
+    found = ask(probe, "s3", "s3:ListBucket", "list_objects_v2", Bucket=bucket, Prefix=logging.get("Prefix", ""), MaxKeys=1)
     if not found.get("KeyCount"):
         raise Unproven(f"no log has arrived in {bucket} yet: they come within an hour of a request, look again then")
     return f"they arrive in {bucket}"
 
 
-def _ask(probe: Probe, service: str, action: str, operation: str, **arguments: object) -> dict[str, Any]:
+def ask(probe: Probe, service: str, action: str, operation: str, **arguments: object) -> dict[str, Any]:
     """What the account says, under the engine's errors."""
     if probe.hosting.session is None:
         raise Unproven("there is no account to ask")
@@ -143,7 +143,7 @@ def _listed(value: str | list[str]) -> list[str]:
     return [value] if isinstance(value, str) else value
 
 
-def _elsewhere(note: str, what: str, why: str) -> Trial:
+def elsewhere(note: str, what: str, why: str) -> Trial:
     """Something that this command cannot try, said so that nobody takes it for proven."""
 
     def run(probe: Probe) -> str:
@@ -165,8 +165,8 @@ TRIALS = (
     Trial("F13", "objects are written once", written_once),
     Trial("F24", "the bucket's policy", bucket_policy),
     Trial("F29", "access logs arrive", access_logs),
-    _elsewhere("F20", "rewrites to another origin", "needs an origin of yours: add such a rule to a preview and look"),
-    _elsewhere("F28", "functions change one after the other", "only an update of the stack shows it"),
-    *(_elsewhere(note, what, "start the state machine ReleaseArn with a zip, and look") for note, what in _RELEASES),
-    _elsewhere("F39", "what CloudFormation says", "only `toolkit up` and `toolkit destroy` show it"),
+    elsewhere("F20", "rewrites to another origin", "needs an origin of yours: add such a rule to a preview and look"),
+    elsewhere("F28", "functions change one after the other", "only an update of the stack shows it"),
+    *(elsewhere(note, what, "start the state machine ReleaseArn with a zip, and look") for note, what in _RELEASES),
+    elsewhere("F39", "what CloudFormation says", "only `toolkit up` and `toolkit destroy` show it"),
 )
