@@ -10,6 +10,7 @@ import pytest
 from moto import mock_aws
 
 from tests.aws.account import FakeAccount
+from tests.aws.pipelines import FakePipelines
 from tests.commands.conftest import Outcome, plain_project
 from toolkit.cli import main
 from toolkit.targets import Ways
@@ -44,6 +45,19 @@ def cli(project: Path, account: FakeAccount, capsys: pytest.CaptureFixture[str])
         return Outcome(code, captured.out, captured.err)
 
     return run
+
+
+@pytest.fixture
+def pipelines() -> FakePipelines:
+    """Those of the account; nothing has run yet."""
+    return FakePipelines()
+
+
+@pytest.fixture
+def run(cli: Cli, account: FakeAccount, pipelines: FakePipelines) -> Cli:
+    """The command line where there are pipelines, too."""
+    ways = Ways(connect=lambda region, profile: pipelines.attach(account.connect(region, profile)), sleep=pipelines.sleep)
+    return lambda *words: cli(*words, ways=ways)
 
 
 def said(outcome: Outcome) -> dict[str, object]:

@@ -7,12 +7,14 @@ A build's last lines may arrive after CodeBuild says that it has ended, so that 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from typing import Any
 
 from botocore.exceptions import ClientError
 
 from toolkit.aws.errors import code
 from toolkit.aws.session import STEADY, asking
+from toolkit.engine.deliveries import patiently
 from toolkit.errors import UserError
 
 _PAUSE_SECONDS = 2.0
@@ -33,21 +35,27 @@ class BuildLogs:
         """What the build with this id of CodeBuild printed; with `follow` until it has ended. UserError where nothing is kept."""
         token, looks, said = "", 0, False
         while True:
-            # Asked before its log is, so that a line that is written in between is not missed.
-            about = self._about(build)
-            events, following = self._page(about, token)
+            about, (events, following) = patiently(partial(self._look, build, token), self._wait)
             for event in events:
                 said, looks = True, 0
                 yield from str(event["message"]).rstrip("\r\n").split("\n")
             if following != token:
                 token = following
                 continue
-            looks += 1
-            if not follow or (about.get("buildComplete") and looks >= _LAST_LOOKS):
+            looks += bool(about.get("buildComplete"))
+            if not follow or looks >= _LAST_LOOKS:
                 break
-            self._sleep(_PAUSE_SECONDS)
+            self._wait()
         if not said:
             yield from _phases(build, about)
+
+    def _wait(self) -> None:
+        self._sleep(_PAUSE_SECONDS)
+
+    def _look(self, build: str, token: str) -> tuple[Mapping[str, Any], tuple[list[Mapping[str, Any]], str]]:
+        # Asked before its log is, so that a line that is written in between is not missed.
+        about = self._about(build)
+        return about, self._page(about, token)
 
     def _about(self, build: str) -> Mapping[str, Any]:
         with asking(f"the build {build}", "codebuild:BatchGetBuilds"):

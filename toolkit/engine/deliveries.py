@@ -10,20 +10,23 @@ from calendar import timegm
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, TypeVar
+
+from toolkit.engine.errors import Unavailable
 
 WAITING, RUNNING, DONE, FAILED, SKIPPED, STOPPED = "waiting", "running", "done", "failed", "skipped", "stopped"
 ENDED = (DONE, FAILED, SKIPPED, STOPPED)
 # What a delivery may have come to that is no release of it.
 SUPERSEDED = "superseded"
-# The stages that a person waits for, in their order: a target shows those that it has.
-STAGES = ("source", "inspect", "build", "publish", "verify", "flip", "release", "retire")
+_TRIES = 5
+_T = TypeVar("_T")
 
 
 @dataclass(frozen=True)
 class Stage:
-    """One step. `started` is in seconds since 1970 (0: not yet), `seconds` how long it took or has taken so far.
+    """One step: source, inspect, build, publish, verify, flip, release or retire; a target has those that it can tell apart.
 
+    `started` is in seconds since 1970 (0: not yet), `seconds` how long it took or has taken so far.
     `says` is why it failed, in words; `link` where there is more of it.
     """
 
@@ -112,11 +115,21 @@ def moment(name: str) -> float:
         return 0.0
 
 
+def patiently(ask: Callable[[], _T], wait: Callable[[], None]) -> _T:
+    """Ask until there is an answer: what is followed for half an hour is not given up for one fault. Unavailable after five."""
+    for _ in range(_TRIES - 1):
+        try:
+            return ask()
+        except Unavailable:
+            wait()
+    return ask()
+
+
 def follow(deliveries: Deliveries, id: str, changed: Callable[[Stage], None]) -> Delivery:
     """Look at a delivery until it has ended. `changed` is told of each stage that began or ended since the last look."""
     known: dict[str, str] = {}
     while True:
-        found = deliveries.one(id)
+        found = patiently(lambda: deliveries.one(id), deliveries.wait)
         for stage in found.stages:
             if known.get(stage.name) != stage.state:
                 known[stage.name] = stage.state
