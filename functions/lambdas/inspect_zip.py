@@ -9,6 +9,8 @@ from __future__ import annotations
 import errno
 import os
 import zipfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from toolkit.aws import artifacts, pipelines
@@ -35,7 +37,7 @@ def work(job: Job, services: Services) -> Done:
     Where there is nothing to build (IDLE) it is always a site: in the folder OUTPUT, if the zip has that.
     """
     name = _checked_name(job, services)
-    with common.scratch("inspect") as scratch:
+    with common.scratch("inspect") as scratch, _room(name):
         root = _unpacked(job, services, scratch, name)
         kind, folder = _judged(root, services)
         packed = scratch / "project.zip"
@@ -64,12 +66,18 @@ def _unpacked(job: Job, services: Services, scratch: Path, name: str) -> Path:
     except UserError as error:
         error.what = error.what.replace(file.name, name)  # the name that the uploader knows it by
         raise
+    file.unlink()
+    return archive.strip_root(scratch / "upload")
+
+
+@contextmanager
+def _room(name: str) -> Iterator[None]:
+    try:
+        yield
     except OSError as error:
         if error.errno != errno.ENOSPC:
             raise
         raise UserError(f"{name} is larger than there is room for", "release it with `toolkit deploy` instead") from error
-    file.unlink()
-    return archive.strip_root(scratch / "upload")
 
 
 def _judged(root: Path, services: Services) -> tuple[str, str]:

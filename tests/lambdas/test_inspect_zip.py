@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import os
 import random
@@ -192,6 +193,15 @@ def test_an_artifact_that_cannot_be_written_fails(world: World) -> None:
     )
     jobs.run(inspect_zip.work, event, world.aws.services(PREFIX="uploads/"))
     assert "s3://no-such-bucket-at-all/out" in world.fake.last["failureDetails"]["message"]
+
+
+@pytest.mark.parametrize(("number", "said"), [(errno.ENOSPC, "site.zip is larger than there is room for"), (errno.EIO, "a fault")])
+def test_a_full_disk_is_said_as_such(world: World, number: int, said: str) -> None:
+    def full(**_: object) -> None:
+        raise OSError(number, os.strerror(number))
+
+    world.aws.session.events.register_first("before-call.s3.GetObject", full)
+    assert said in world.run(PROJECT)["failureDetails"]["message"]
 
 
 def test_nothing_is_left_in_tmp(world: World) -> None:
