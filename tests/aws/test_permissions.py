@@ -171,8 +171,7 @@ def test_doctor(monkeypatch: pytest.MonkeyPatch) -> None:
         action = f"{SERVICES.get(service, service)}:{operation}"
         asked.add(NAMES.get(action, action))
     granted = _granted(of("doctor", surgery.facts))
-    # A connection's older name has the same operation.
-    assert asked - {"sts:GetCallerIdentity"} == granted - {"codestar-connections:GetConnection"}
+    assert asked - {"sts:GetCallerIdentity"} == granted
 
 
 # --- what holds of all policies
@@ -201,6 +200,7 @@ ANYWHERE = {
     "codepipeline:PutJobFailureResult",
     "codepipeline:PutJobSuccessResult",
     "iam:ListOpenIDConnectProviders",
+    "lambda:ListFunctions",
     "route53:ListHostedZones",
     "servicequotas:ListServiceQuotas",
     "ssm:DescribeParameters",

@@ -67,13 +67,13 @@ def _boundary(scope: Scope) -> Iterator[Statement]:
     objects = [*(f"{one}/*" for one in buckets[:1]), *(f"{one}/{facts.prefix}*" for one in buckets[1:])]
     yield Statement("Artifacts", ("s3:GetObject", "s3:GetObjectVersion"), objects, "what pipelines hand on, and zips")
     yield Statement("ArtifactBuckets", _BUCKET, buckets, "CodePipeline and CodeBuild look at them")
-    runs = ("codepipeline:StartPipelineExecution", "codepipeline:ListActionExecutions")
+    runs = [f"codepipeline:{name}" for name in ("StartPipelineExecution", "GetPipelineExecution", "ListActionExecutions")]
     yield Statement("Pipelines", runs, _pipelines(scope), "a rule starts one; functions ask how far it is")
-    jobs = ("codepipeline:PutJobSuccessResult", "codepipeline:PutJobFailureResult")
-    yield Statement("Jobs", jobs, ["*"], "how a function ends its action; AWS knows no narrower way")
+    jobs = ("codepipeline:PutJobSuccessResult", "codepipeline:PutJobFailureResult", "lambda:ListFunctions")
+    yield Statement("Jobs", jobs, ["*"], "how a function is found and ends its action; AWS knows no narrower way")
     yield Statement("Releases", ("states:DescribeExecution",), executions(scope), "an action waits for its release")
     if facts.connection_arn:
-        used = [f"{service}:UseConnection" for service in _CONNECTIONS]
+        used = [f"{service}:UseConnection" for service in _services(scope)]
         yield Statement("Connection", used, connections(scope), "the repository is read")
     if facts.builds:
         started = ("codebuild:StartBuild", "codebuild:BatchGetBuilds")
@@ -117,7 +117,7 @@ def doctor(scope: Scope) -> Iterator[Statement]:
     """What `doctor` looks at of pipelines."""
     facts = scope.pipelines
     if facts.connection_arn:
-        asked = [f"{service}:GetConnection" for service in _CONNECTIONS]
+        asked = [f"{service}:GetConnection" for service in _services(scope)]
         yield Statement("Connection", asked, connections(scope), "whether it waits for a person")
     if own := _own_bucket(scope):
         looks = ("s3:ListBucket", "s3:GetBucketVersioning", "s3:GetBucketNotification")
@@ -150,6 +150,11 @@ def connections(scope: Scope) -> list[str]:
     if scope.site:
         return [scope.pipelines.connection_arn]
     return [scope.arn(service, "connection/*") for service in _CONNECTIONS]
+
+
+def _services(scope: Scope) -> tuple[str, ...]:
+    """By what names IAM knows the service: an ARN goes with its own only."""
+    return tuple(name for name in _CONNECTIONS if not scope.site or f":{name}:" in scope.pipelines.connection_arn)
 
 
 def projects(scope: Scope) -> list[str]:
