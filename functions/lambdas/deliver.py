@@ -36,12 +36,21 @@ def handler(event: Event, context: object) -> None:
 
 
 def work(job: Job, services: Services) -> Done | GoOn:
-    """Parameters: `pipeline`, `execution`, `action`, `to`; for uploads `prefix` and `time`; perhaps the artifact's `folder`.
+    """Parameters: `pipeline`, `execution`, `action`, `to`; for uploads `prefix` and `time`; perhaps the artifact's `folder`, and
+    `first`: "skip" where the run that a pipeline begins by itself is not to be released.
 
-    Variables: Outcome ("released" or "superseded"), Version, Channel.
+    Variables: Outcome ("released", "superseded" or "skipped"), Version, Channel.
     """
+    if not job.token and _is_skipped(job, services):
+        told = {"Outcome": "skipped", "Version": "none", "Channel": "none"}
+        return Done("nothing to release: the pipeline was made, and nothing was pushed yet", told)
     name = _begun(job) if job.token else _begin(job, services)
     return _followed(name, services)
+
+
+def _is_skipped(job: Job, services: Services) -> bool:
+    asked = job.text("first", "") == "skip"
+    return asked and pipelines.is_first_run(services.session, job.text("pipeline"), job.text("execution"))
 
 
 def _begun(job: Job) -> str:

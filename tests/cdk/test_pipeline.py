@@ -172,6 +172,16 @@ def test_functions_are_told_what_an_upload_is_and_where_a_site_is_in_what_is_not
     assert told("github", "live") == {"Release": {}}
 
 
+def test_where_tags_go_live_what_is_in_the_branch_does_not_when_the_pipeline_is_made(made: dict[str, Deployed]) -> None:
+    def first(stack: str) -> dict[str, str]:
+        found = {key: list(actions(it))[-1].parameters for key, it in pipelines(made[stack]).items()}
+        return {key: told["first"] for key, told in found.items() if "first" in told}
+
+    assert first("tags") == {"live": "skip"} and first("github") == first("idle") == {}
+    live = f"arn:aws:codepipeline:{REGION}:123456789012:{pipelines(made['tags'])['live']['Name']}"
+    assert able(made["tags"], "codepipeline:GetPipelineExecution", live) == {"PipelineFunctionsDeliver"}
+
+
 def test_functions_know_what_they_work_on(made: dict[str, Deployed]) -> None:
     def environment(stack: str, name: str) -> dict[str, str]:
         its = made[stack].of("AWS::Lambda::Function").values()

@@ -34,12 +34,14 @@ class Refused(Exception):
 
 @dataclass
 class FakePipelines:
-    """`listed` are the actions of each execution; `told` what was said of each job. `trouble` may raise before an answer."""
+    """`listed` are the actions of each execution; `told` what was said of each job. `trigger` is what began
+    them. `trouble` may raise before an answer."""
 
     listed: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
     told: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
     over: set[str] = field(default_factory=set)
     executions: dict[str, dict[str, Any]] = field(default_factory=dict)
+    trigger: str = "WebhookV2"
     starts: list[str] = field(default_factory=list)
     trouble: Callable[[str], None] = lambda operation: None
 
@@ -100,6 +102,11 @@ class FakePipelines:
         at = int(asked.get("nextToken", 0))
         more = {"nextToken": str(at + _PAGE)} if at + _PAGE < len(found) else {}
         return {"actionExecutionDetails": found[at : at + _PAGE], **more}
+
+    def _GetPipelineExecution(self, asked: Mapping[str, Any]) -> dict[str, Any]:
+        if asked["pipelineExecutionId"] not in self.listed or asked["pipelineName"] != PIPELINE:
+            raise Refused("PipelineExecutionNotFoundException", 400)
+        return {"pipelineExecution": {"pipelineName": PIPELINE, "trigger": {"triggerType": self.trigger, "triggerDetail": "x"}}}
 
     def _PutJobSuccessResult(self, asked: Mapping[str, Any]) -> dict[str, Any]:
         assert not (asked.get("continuationToken") and asked.get("outputVariables")), "one or the other, says its reference"

@@ -132,6 +132,27 @@ def test_what_can_have_no_channel_fails_before_anything_is_started(world: World,
     assert said in world.failure(event) and not world.fake.starts
 
 
+@pytest.mark.parametrize(
+    ("first", "trigger", "released"),
+    [
+        ("skip", "CreatePipeline", False),
+        ("skip", "WebhookV2", True),
+        ("skip", "StartPipelineExecution", True),
+        ("", "CreatePipeline", True),
+    ],
+)
+def test_the_run_that_a_pipeline_begins_by_itself_is_released_unless_that_is_said(
+    world: World, first: str, trigger: str, released: bool
+) -> None:
+    execution, own = world.fake.execution(GITHUB, started=world.started)
+    world.fake.trigger = trigger
+    said = world.run(world.event(execution, to="live", **({"first": first} if first else {})))
+    assert world.fake.starts == ([own] if released else [])
+    if not released:
+        assert said["outputVariables"] == {"Outcome": "skipped", "Version": "none", "Channel": "none"}
+        assert "nothing was pushed yet" in said["executionDetails"]["summary"]
+
+
 def test_texts_of_any_length_are_cut(world: World) -> None:
     event, own = world.push(CommitMessage="because " * 50_000, FullRepositoryName="r" * 5000, CommitId="c" * 5000)
     world.run(event)

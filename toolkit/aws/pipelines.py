@@ -63,6 +63,15 @@ def actions(session: Any, pipeline: str, execution: str) -> list[Action]:
     return sorted(listed, key=lambda action: action.started)
 
 
+def is_first_run(session: Any, pipeline: str, execution: str) -> bool:
+    """Whether an execution is the one that a pipeline begins by itself when it is made
+    (docs.aws.amazon.com/codepipeline/latest/userguide/pipelines-about-starting.html). UserError, Unavailable."""
+    with asking(f"the pipeline {pipeline}", "codepipeline:GetPipelineExecution"):
+        client = session.client("codepipeline", config=STEADY)
+        found = client.get_pipeline_execution(pipelineName=pipeline, pipelineExecutionId=execution)["pipelineExecution"]
+    return bool(found.get("trigger", {}).get("triggerType") == "CreatePipeline")
+
+
 def source(found: Sequence[Action]) -> SourceFacts | None:
     """What the execution is about: the last source action that brought something. None while there is none."""
     sources = [action for action in found if action.stage == "Source" and action.status == "Succeeded"]

@@ -34,7 +34,8 @@ class SitePipeline(Construct):
     Which of two releases is newer is decided by when their sources were, not by which build ended first.
 
     Attributes: `pipelines` and `builds` by key (live, preview, pull, closed, upload), `artifacts` and `upload_bucket`, `outputs` by
-    name; `jobs` and `functions` for whoever looks at rights. PropertyError for values that do not fit.
+    name; `jobs`, `reads` (None unless the upload bucket is not of this app) and `functions` for whoever looks at rights.
+    PropertyError for values that do not fit.
     """
 
     def __init__(
@@ -65,10 +66,12 @@ class SitePipeline(Construct):
             workflow=workflow,
             artifacts=self.artifacts,
             pipelines={key: self._arn(key) for key in self._names},
+            tags=bool(github and github.tags),
             uploads=(self.upload_bucket, uploads.prefix) if self.upload_bucket and uploads else None,
             idle_output=build.for_zips().spec.folder if self._idle else None,
         )
         self.jobs, self.functions = self._functions.jobs, self._functions.functions
+        self.reads: iam.ManagedPolicy | None = None
         made = self._of_github(github) if github else []
         if self.upload_bucket and uploads:
             made.append(self._of_uploads(self.upload_bucket, uploads.prefix))
@@ -107,15 +110,15 @@ class SitePipeline(Construct):
         if flow == CLOSED:
             return [fetch, caller.call(pipelines.RETIRE, self._functions.retire)]
         only = None if flow == LIVE else pipelines.only_other_branches(source)
-        deliver = self._functions.deliver
+        deliver, more = self._functions.deliver, pipelines.not_when_made(source) if flow == LIVE else {}
         if self._idle:
-            folder = {"folder": self._build.spec.folder}
-            return [fetch, caller.call(pipelines.RELEASE, deliver, takes=flow.source, only=only, more=folder)]
+            more["folder"] = self._build.spec.folder
+            return [fetch, caller.call(pipelines.RELEASE, deliver, takes=flow.source, only=only, more=more)]
         project = self._project(flow, takes=flow.source, branch=source.branch if flow == LIVE else "")
         return [
             fetch,
             pipelines.build(project, takes=flow.source, makes=flow.site, only=only),
-            caller.call(pipelines.RELEASE, deliver, takes=flow.site, only=only),
+            caller.call(pipelines.RELEASE, deliver, takes=flow.site, only=only, more=more),
         ]
 
     def _of_uploads(self, bucket: s3.IBucket, prefix: str) -> FlowPipeline:
@@ -125,7 +128,7 @@ class SitePipeline(Construct):
             name=pipelines.EVENT_TIME, default_value="none", description="when the zip was put there"
         )
         made = self._add(UPLOAD, self._upload_stages(bucket, prefix), [statement], variables=[time])
-        allow_reads(made, bucket, prefix, [made.role, self.functions["deliver"].role])
+        self.reads = allow_reads(made, bucket, prefix, [made.role, self.functions["deliver"].role])
         rule = UploadRule(
             made,
             "Started",

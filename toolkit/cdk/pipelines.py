@@ -161,6 +161,11 @@ def time_and_prefix(prefix: str) -> dict[str, str]:
     return {"prefix": prefix, "time": _TIME}
 
 
+def not_when_made(source: GitHubSource) -> dict[str, str]:
+    """Where only tags go live, what lies in the branch when the pipeline is made must not."""
+    return {"first": "skip"} if source.tags else {}
+
+
 def found_folder() -> dict[str, str]:
     """The folder that `inspect_zip` found the site in."""
     return {"folder": _FOLDER}

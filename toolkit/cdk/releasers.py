@@ -13,7 +13,7 @@ from constructs import Construct
 
 from toolkit.cdk import functions, roles
 from toolkit.cdk.functions import HandlerFunction
-from toolkit.cdk.pipelines import CLOSED, UPLOAD, Flow
+from toolkit.cdk.pipelines import CLOSED, LIVE, UPLOAD, Flow
 from toolkit.cdk.workflow import ReleaseWorkflow
 
 # The shape of an id of CodePipeline.
@@ -23,7 +23,7 @@ _ID = "-".join("?" * length for length in (8, 4, 4, 4, 12))
 class Releasers(Construct):
     """`deliver`, `inspect` (for zips) and `retire` (for closed pull requests), each with the rights that it needs.
 
-    pipelines: their ARNs by key. uploads: the bucket of zips and the folder in it.
+    pipelines: their ARNs by key. tags: whether only tags go live. uploads: the bucket of zips and the folder in it.
     idle_output: where the site is in what is not built ("" for all of it); None when there is something to build.
     None of them may reach a site's bucket or routing data but `retire`, which may what a release may.
     """
@@ -36,13 +36,14 @@ class Releasers(Construct):
         workflow: ReleaseWorkflow,
         artifacts: s3.IBucket,
         pipelines: Mapping[str, str],
+        tags: bool,
         uploads: tuple[s3.IBucket, str] | None,
         idle_output: str | None,
     ) -> None:
         super().__init__(scope, construct_id)
         self._workflow, self._artifacts, self._pipelines = workflow, artifacts, pipelines
         self.jobs = self._jobs()
-        self.functions: dict[str, HandlerFunction] = {"deliver": self._deliver(uploads)}
+        self.functions: dict[str, HandlerFunction] = {"deliver": self._deliver(uploads, tags)}
         if UPLOAD.key in pipelines and uploads:
             self.functions["inspect"] = self._inspect(uploads[1], idle_output)
         if CLOSED.key in pipelines:
@@ -78,7 +79,7 @@ class Releasers(Construct):
         not_from_code = {"Null": {"lambda:SourceFunctionArn": "true"}}
         statements = [
             iam.PolicyStatement(sid="Jobs", actions=ends, resources=["*"]),
-            iam.PolicyStatement(sid="Finds", actions=["lambda:ListFunctions"], resources=["*"], conditions=not_from_code),
+            iam.PolicyStatement(sid="Lists", actions=["lambda:ListFunctions"], resources=["*"], conditions=not_from_code),
         ]
         return iam.ManagedPolicy(self, "Jobs", description="Finds functions, and ends actions of pipelines", statements=statements)
 
@@ -86,7 +87,7 @@ class Releasers(Construct):
         arns = [arn for key, arn in self._pipelines.items() if not keys or key in keys]
         return iam.PolicyStatement(sid="Executions", actions=["codepipeline:ListActionExecutions"], resources=arns)
 
-    def _deliver(self, uploads: tuple[s3.IBucket, str] | None) -> HandlerFunction:
+    def _deliver(self, uploads: tuple[s3.IBucket, str] | None, tags: bool) -> HandlerFunction:
         machine = self._workflow.state_machine
         executions = Stack.of(self).format_arn(
             service="states",
@@ -100,6 +101,9 @@ class Releasers(Construct):
             iam.PolicyStatement(sid="Wait", actions=["states:DescribeExecution"], resources=[executions]),
             self._looks_up(*(key for key in self._pipelines if key != CLOSED.key)),
         ]
+        if tags:
+            asks = ["codepipeline:GetPipelineExecution"]
+            statements.append(iam.PolicyStatement(sid="FirstRun", actions=asks, resources=[self._pipelines[LIVE.key]]))
         environment = {"SITE": self._workflow.facts.site, "RELEASE_ARN": machine.state_machine_arn}
         if uploads:
             environment["UPLOAD_BUCKET"] = uploads[0].bucket_name

@@ -64,11 +64,14 @@ def _bucket(
     )
 
 
-def allow_reads(scope: Construct, bucket: s3.IBucket, prefix: str, roles: Sequence[iam.IRole]) -> None:
-    """Let the roles read zips: by the bucket's policy, or by one that they share where the bucket is not of this app."""
+def allow_reads(scope: Construct, bucket: s3.IBucket, prefix: str, roles: Sequence[iam.IRole]) -> iam.ManagedPolicy | None:
+    """Let the roles read zips: by the bucket's policy, or by one that they share, which is returned, where the bucket is not of
+    this app."""
     actions, resources = ["s3:GetObject", "s3:GetObjectVersion"], [bucket.arn_for_objects(f"{prefix}*")]
     principals: list[iam.IPrincipal] = [iam.ArnPrincipal(role.role_arn) for role in roles]
-    wanted = iam.PolicyStatement(sid="ReadsUploads", principals=principals, actions=actions, resources=resources)
+    # Without an id: a bucket of one's own may have the zips of several sites.
+    wanted = iam.PolicyStatement(principals=principals, actions=actions, resources=resources)
+    policy = None
     if not bucket.add_to_resource_policy(wanted).statement_added:
         statement = iam.PolicyStatement(sid="Uploads", actions=actions, resources=resources)
         policy = iam.ManagedPolicy(scope, "Reads", description="Reads zips that were uploaded", statements=[statement])
@@ -77,6 +80,7 @@ def allow_reads(scope: Construct, bucket: s3.IBucket, prefix: str, roles: Sequen
     for role in roles:
         if bucket.encryption_key:
             bucket.encryption_key.grant_decrypt(role)
+    return policy
 
 
 class UploadRule(Construct):
