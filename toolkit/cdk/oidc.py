@@ -45,7 +45,8 @@ class GitHubDeployRole(Construct):
     (GitHub gives those from forks no token), so whoever may push a branch has it: say `previews=False` where that is not who may
     change live, and let `SitePipeline` make the previews, whose builds have no rights at all.
 
-    Attributes: `role`, `preview_role` (None without previews), and `outputs` by name. PropertyError for values that do not fit.
+    Attributes: `role`, `preview_role` (None without previews), `finds` (their common policy), and `outputs` by name. PropertyError
+    for values that do not fit.
     """
 
     def __init__(
@@ -63,6 +64,7 @@ class GitHubDeployRole(Construct):
         _check(repository, branch, provider_arn)
         self._workflow, self._repository = workflow, repository
         self._provider = provider_arn or self._made_provider()
+        self.finds = self._finds()
         watch = iam.PolicyStatement(sid="Watch", actions=["states:StartExecution"], resources=[workflow.watch.state_machine_arn])
         ref = f"refs/heads/{branch}"
         live, preview = self._tokens(f"ref:{ref}", ref=ref), self._tokens("pull_request")
@@ -82,16 +84,22 @@ class GitHubDeployRole(Construct):
         provider = iam.CfnOIDCProvider(self, "Provider", url=f"https://{ISSUER}", client_id_list=[AUDIENCE])
         return provider.attr_arn
 
-    def _role(self, name: str, tokens: Mapping[str, object], about: str, more: Sequence[iam.PolicyStatement] = ()) -> iam.Role:
-        store = self._workflow.facts.hosting.store.key_value_store_arn
+    def _finds(self) -> iam.ManagedPolicy:
+        """The outputs of the stack, which both roles read. Whoever asks by the stack's name asks for `<name>/*`, whatever its id
+        (docs.aws.amazon.com/service-authorization/latest/reference/list_awscloudformation.html)."""
         stack = f"arn:{Aws.PARTITION}:cloudformation:{Aws.REGION}:{Aws.ACCOUNT_ID}:stack/{Aws.STACK_NAME}/*"
         find = iam.PolicyStatement(sid="FindTheSite", actions=["cloudformation:DescribeStacks"], resources=[stack])
+        return iam.ManagedPolicy(self, "Finds", description="Finds the site", statements=[find])
+
+    def _role(self, name: str, tokens: Mapping[str, object], about: str, more: Sequence[iam.PolicyStatement] = ()) -> iam.Role:
+        store = self._workflow.facts.hosting.store.key_value_store_arn
         return iam.Role(
             self,
             f"{name}Role",
             assumed_by=iam.WebIdentityPrincipal(self._provider, tokens),
             description=f"GitHub Actions of {self._repository} releases {self._workflow.facts.site}: {about}",
-            inline_policies={"Own": iam.PolicyDocument(statements=[find, roles.uses_store(store), *more])},
+            inline_policies={"Own": iam.PolicyDocument(statements=[roles.uses_store(store), *more])},
+            managed_policies=[self.finds],
         )
 
     def _tokens(self, subject: str, **claims: str) -> dict[str, dict[str, object]]:
