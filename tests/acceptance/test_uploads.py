@@ -114,3 +114,31 @@ def test_a_new_sites_folder_is_watched_without_a_restart(world: World, tmp_path:
     _zip(world, "fresh").rename(Path(world.up(cwd=tmp_path)["uploads"]) / "site.zip")
     wait_until(lambda: world.get(host="fresh.localhost").status == 200, "it is live")
     assert_serves(world, "fresh", "fresh")
+
+
+def test_the_verb_sends_follows_and_tells(world: World, inbox: Path) -> None:
+    done = world.cli("upload", _zip(world, "sent", "site-main/"), "--message", "für live", "--json")
+    assert done.code == 0, done.out + done.err
+    assert_serves(world, "sent")
+    entry = world.ledger()[0]
+    assert (entry["version"], entry["note"], entry["who"]) == (done.data["delivery"]["version"], "für live", "tester")
+    assert not list(inbox.glob(".*.json")), "what was said of the zip is gone with it"
+    assert world.cli("status", "--json").data["deliveries"][0]["state"] == "done"
+
+
+def test_the_verb_leads_to_a_preview_of_any_name(world: World) -> None:
+    live = world.get().body
+    done = world.cli("upload", _zip(world, "seen first"), "--channel", "feature/ä b", "--json")
+    assert done.code == 0, done.out + done.err
+    (url,) = done.data["urls"]
+    assert world.get(host=url.split("/")[2].partition(":")[0]).body == b"<title>seen first</title>"
+    assert world.get().body == live
+
+
+def test_the_verb_tells_why_an_upload_failed(world: World) -> None:
+    (world.folder / "start.zip").write_bytes(Archive([Raw(b"start.html")]).to_bytes())
+    done = world.cli("upload", world.folder / "start.zip")
+    assert done.code == 1 and "release failed: " in done.err and "has no index.html" in done.err, done.err
+    (world.folder / "bad.zip").write_bytes(Archive([Raw(b"index.html"), Raw(b"../evil.html")]).to_bytes())
+    refused = world.cli("upload", world.folder / "bad.zip")
+    assert refused.code == 1 and "'../evil.html'" in refused.err and "sent" not in refused.out

@@ -262,6 +262,20 @@ def test_trigger_starts_the_live_pipeline(run: Cli, account: FakeAccount, pipeli
     assert run("trigger", "--branch", "main", "--no-follow", "--json").data["delivery"]["id"].startswith("live/")
 
 
+def test_who_may_not_read_the_store_still_hears_that_it_serves(run: Cli, account: FakeAccount, pipelines: FakePipelines) -> None:
+    account.set_up(**GITHUB)
+
+    def ended() -> None:
+        pipelines.executions[0].act("Release", variables=SERVED)
+        pipelines.executions[0].status = "Succeeded"
+        account.store.fail("GetKey", "AccessDeniedException", times=5)
+        account.store.fail("ListKeys", "AccessDeniedException", times=5)
+
+    pipelines.then(ended)
+    outcome = run("trigger")
+    assert outcome.code == 0 and "live serves 20261120T231500Z-1a2b3c4" in outcome.out
+
+
 def test_trigger_cannot_say_a_preview_s_branch(run: Cli, account: FakeAccount, pipelines: FakePipelines) -> None:
     account.set_up(**GITHUB)
     error = said(run("trigger", "--branch", "feature", "--json"))

@@ -106,6 +106,15 @@ def test_the_steps_of_a_release_that_somebody_stopped() -> None:
     assert stopped == [("publish", "done", 2, ""), ("verify", "stopped", 7, "")]
 
 
+def test_a_run_that_released_nothing(run: Cli, account: FakeAccount, pipelines: FakePipelines) -> None:
+    """A pipeline that tags start runs by itself once, when it is made."""
+    account.set_up(**GITHUB)
+    made = pipelines.execution("blog-live", "a", status="Succeeded")
+    made.act("Release", variables={"Outcome": "skipped", "Version": "none", "Channel": "none"})
+    (found,) = run("status", "--json").data["deliveries"]
+    assert (found["outcome"], found["version"], found["channel"]) == ("skipped", "", "live")
+
+
 def test_words_of_a_failed_release_come_once(run: Cli, account: FakeAccount, pipelines: FakePipelines) -> None:
     """The action that failed is the step that failed, unless the step did what it had to."""
     account.set_up(**GITHUB)

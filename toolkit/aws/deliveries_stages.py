@@ -13,7 +13,7 @@ from datetime import datetime
 from typing import Any
 
 from toolkit.engine import channels
-from toolkit.engine.deliveries import DONE, ENDED, FAILED, RUNNING, STOPPED, Delivery, Stage
+from toolkit.engine.deliveries import DONE, ENDED, FAILED, RUNNING, SKIPPED, STOPPED, Delivery, Stage
 from toolkit.engine.errors import UserError
 
 Action = Mapping[str, Any]
@@ -53,7 +53,9 @@ def delivery(
     """One execution of the pipeline that has the key `pipeline`. `steps` are those of its release, empty when there is none yet."""
     variables = {name: variables_of(action) for name, action in actions.items()}
     source = variables.get(SOURCE, {})
-    released: Mapping[str, str] = next((variables[name] for name in RELEASES if variables.get(name)), {})
+    told: Mapping[str, str] = next((variables[name] for name in RELEASES if variables.get(name)), {})
+    # What was not released says so with words in the place of version and channel.
+    released = told if told.get("Outcome") != SKIPPED else {}
     revision: Mapping[str, str] = next(iter(execution.get("sourceRevisions", ())), {})
     is_zip = pipeline == "upload"
     stages = tuple(_stages(actions, steps))
@@ -68,7 +70,7 @@ def delivery(
         commit="" if is_zip else source.get("CommitId") or revision.get("revisionId", ""),
         branch=words(source.get("BranchName", "")),
         message=words(source.get("ObjectKey", "").rpartition("/")[2] if is_zip else source.get("CommitMessage", "")).split("\n")[0],
-        outcome=released.get("Outcome", ""),
+        outcome=told.get("Outcome", ""),
         link=link,
         stages=stages,
     )

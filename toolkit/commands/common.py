@@ -14,7 +14,7 @@ from toolkit.engine.deliveries import DONE, ENDED, FAILED, RUNNING, STOPPED, SUP
 from toolkit.engine.gates import Access
 from toolkit.engine.model import Release
 from toolkit.engine.target import Target
-from toolkit.errors import UserError
+from toolkit.errors import Unavailable, UserError
 from toolkit.targets import DEFAULT, NAMES, open_target
 
 if TYPE_CHECKING:
@@ -141,12 +141,23 @@ def follow(target: Target, site: str, id: str, console: Console) -> None:
         raise UserError(*_failure(found))
     if found.outcome == SUPERSEDED:
         raise UserError(f"{found.channel} serves something newer than {found.version or found.id}", "see `toolkit releases`")
-    record = release.current(target.routes, site, found.channel) if found.channel else None
-    urls = [target.url(host) for host in record.hosts] if record else []
+    urls = _urls(target, site, found.channel)
     console.result({"site": site, "delivery": asdict(found), "urls": urls})
+    if not found.version:
+        console.say("nothing was released by it")
+        return
     console.say(f"{console.style(found.channel, 'bold')} serves {console.style(found.version, 'green')}")
     for url in urls:
         console.say(f"  {console.style(url, 'cyan')}")
+
+
+def _urls(target: Target, site: str, channel: str) -> list[str]:
+    """Where a channel answers; nothing where who follows a delivery may not ask that."""
+    try:
+        record = release.current(target.routes, site, channel) if channel else None
+    except (UserError, Unavailable):
+        return []
+    return [target.url(host) for host in record.hosts] if record else []
 
 
 def spell(seconds: float) -> str:

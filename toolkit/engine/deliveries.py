@@ -42,7 +42,7 @@ class Stage:
 class Delivery:
     """`id` is the target's own. `source` is "push", "pull request", "upload" or "trigger"; `channel` is empty until it is known.
 
-    `outcome` is what the release came to, where the target says so: "released", or `SUPERSEDED` by a newer one.
+    `outcome` is what the release came to, where the target says so: "released", `SKIPPED`, or `SUPERSEDED` by a newer one.
     """
 
     id: str

@@ -53,7 +53,7 @@ class LocalDeliveries:
         zips = [f"upload/{path.relative_to(self._uploads)}" for path in self._inboxes() for path in self._names(path)]
         triggers = [f"trigger/{path.stem}" for path in self._triggers.glob("*.log")]
         found = [one for id in (*zips, *triggers) if (one := self._seen(id))]
-        return sorted(found, key=lambda one: one.started, reverse=True)[:count]
+        return sorted(found, key=lambda one: (one.started, one.id.rpartition("/")[2]), reverse=True)[:count]
 
     def one(self, id: str) -> Delivery:
         found = self._seen(id)
@@ -98,7 +98,7 @@ class LocalDeliveries:
             raise UserError("the server is not running, so nobody takes uploads", "start it with `toolkit up` or `toolkit serve`")
         folder = self._uploads / _folder_of(upload.channel)
         stem = _UNSAFE.sub("-", upload.file.stem).strip("-.")[:80] or "site"
-        name = f"{time.strftime(_TIME, time.gmtime())}-{secrets.token_hex(2)}-{stem}.zip"
+        name = f"{_now()}-{stem}.zip"
         try:
             folder.mkdir(parents=True, exist_ok=True)
             (folder / f".{name}.json").write_text(json.dumps(dict(upload.facts)), encoding="utf-8")
@@ -127,7 +127,7 @@ class LocalDeliveries:
         self._triggers.mkdir(parents=True, exist_ok=True)
         for old in sorted(self._triggers.glob("*.log"))[: -_KEPT_TRIGGERS + 1]:
             old.unlink(missing_ok=True)
-        name = f"{time.strftime(_TIME, time.gmtime())}-{secrets.token_hex(2)}"
+        name = _now()
         with (self._triggers / f"{name}.log").open("wb") as log:
             # The lock goes with the open file: it is held until the last process that writes to it has ended.
             fcntl.flock(log, fcntl.LOCK_EX)
@@ -244,6 +244,12 @@ def _folder_of(channel: str) -> str:
 def _channel_of(name: str) -> str:
     inbox = Path(name).parent
     return channels.LIVE if not inbox.name else channels.preview_channel(unquote(inbox.name))
+
+
+def _now() -> str:
+    """The beginning of a name that nobody else takes; they sort by time, within a second as well."""
+    now = time.time()
+    return f"{time.strftime(_TIME, time.gmtime(now))}-{int(now % 1 * 1000):03d}{secrets.token_hex(2)}"
 
 
 def _moment(name: str, path: Path) -> float:
