@@ -163,6 +163,13 @@ def test_a_failed_run_says_its_stage_and_the_reason(site: Surgery) -> None:
     assert (states[1][0], "preview: Succeeded" in states[1][1]) == (OK, True), "the others are said all the same"
 
 
+def test_the_first_run_of_a_pipeline_is_no_delivery(site: Surgery) -> None:
+    first = {"pipelineExecutionId": "e1", "status": "Failed", "trigger": {"triggerType": "CreatePipeline"}}
+    site.aws.said["codepipeline.ListPipelineExecutions"] = {"pipelineExecutionSummaries": [first]}
+    (found,) = on(site, "pipelines")
+    assert found[0] == OK and "upload: nothing has run yet" in found[1]
+
+
 def test_the_older_name_of_connections_is_asked_under_that_name(site: Surgery) -> None:
     old = CONNECTION.replace("codeconnections", "codestar-connections")
     site.facts = replace(FACTS, pipelines=replace(PIPELINES, connection_arn=old))

@@ -66,7 +66,7 @@ class Account:
 
     def __init__(self) -> None:
         self.runs = {
-            LIVE: [run("push", 5), run("broken", 9, "Failed")],
+            LIVE: [run("push", 5), run("broken", 9, "Failed"), run("first", 99, trigger="CreatePipeline")],
             UPLOAD: [run("zip", 1, trigger="CloudWatchEvent"), run("by-hand", 2, trigger="StartPipelineExecution")],
         }
         self.actions = {
@@ -227,7 +227,7 @@ def test_every_trial_has_a_fault_that_it_must_find() -> None:
 
 @pytest.mark.parametrize("name", TRIED)
 def test_where_nothing_was_delivered_nothing_is_known(probe: Probe, account: Account, name: str) -> None:
-    account.runs = {LIVE: [run("broken", 9, "Failed")], UPLOAD: []}
+    account.runs = {LIVE: [run("broken", 9, "Failed"), run("first", 99, trigger="CreatePipeline")], UPLOAD: []}
     state, found = tried(probe, name)
     assert state == UNKNOWN and "push or upload something" in found
     state, found = tried(replace(probe, hosting=replace(probe.hosting, pipelines={})), name)

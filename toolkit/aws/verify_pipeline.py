@@ -13,6 +13,8 @@ from toolkit.aws.verify import Probe, Trial, Unproven, expect
 from toolkit.aws.verify_stores import ask, elsewhere
 
 _LOOK_BACK = 20
+# What starts a pipeline when it is made ("ExecutionTrigger", CodePipeline API reference).
+FIRST_RUN = "CreatePipeline"
 # Of the pipelines that release something, by how their source is called.
 _PUSHED, _UPLOADED = ("live", "preview", "pull"), ("upload",)
 _SOURCE, _INSPECT, _DIRECT, _BUILD = "Source", "Inspect", "Direct", "Build"
@@ -138,7 +140,9 @@ def _last(probe: Probe, wanted: Iterable[str], *, stage: str = "", trigger: str 
 def _ended_well(probe: Probe, name: str) -> list[dict[str, Any]]:
     action = "codepipeline:ListPipelineExecutions"
     reply = ask(probe, "codepipeline", action, "list_pipeline_executions", pipelineName=name, maxResults=_LOOK_BACK)
-    return [one for one in reply["pipelineExecutionSummaries"] if one["status"] == "Succeeded"]
+    ended = [one for one in reply["pipelineExecutionSummaries"] if one["status"] == "Succeeded"]
+    # A pipeline runs once when it is made, and delivers nothing then (F50).
+    return [one for one in ended if one.get("trigger", {}).get("triggerType") != FIRST_RUN]
 
 
 def _actions(probe: Probe, name: str, execution: str) -> list[dict[str, Any]]:
