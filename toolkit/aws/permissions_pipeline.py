@@ -105,6 +105,8 @@ def _follow(scope: Scope) -> Iterator[Statement]:
     yield Statement(
         "Releases", ("states:GetExecutionHistory",), executions(scope), "when a release published, verified and flipped"
     )
+    reads = [f"cloudfront-keyvaluestore:{name}" for name in ("DescribeKeyValueStore", "GetKey")]
+    yield Statement("Addresses", reads, [scope.arn("cloudfront", "key-value-store/*", "")], "where the channel answers")
     if scope.pipelines.builds:
         yield Statement(
             "Builds", ("codebuild:BatchGetBuilds",), projects(scope), "where a build's log is, and whether it has ended"
