@@ -68,6 +68,8 @@ GOOD: dict[str, Answer] = {
     "s3.HeadBucket": {"BucketRegion": "eu-west-1"},
     "s3.GetBucketVersioning": {"Status": "Enabled"},
     "s3.GetBucketNotificationConfiguration": {"EventBridgeConfiguration": {}},
+    "eventbridge.ListRuleNamesByTarget": {"RuleNames": ["shop-rule"]},
+    "eventbridge.DescribeRule": {"Name": "shop-rule", "State": "ENABLED"},
     "ssm.DescribeParameters": {"Parameters": [{"Name": "/toolkit/shop/NPM_TOKEN", "Type": "SecureString"}]},
     "secrets-manager.DescribeSecret": {"ARN": SECRET, "Name": "build"},
     "service-quotas.ListServiceQuotas": {
@@ -128,6 +130,9 @@ WRONG: list[tuple[str, str, str, str, str, Answer]] = [
     ("uploads", PROBLEM, "no versions", "put-bucket-versioning --bucket our-zips", "s3.GetBucketVersioning", {}),
     ("uploads", PROBLEM, "no versions", "Status=Enabled", "s3.GetBucketVersioning", {"Status": "Suspended"}),
     ("uploads", PROBLEM, "EventBridge", '{"EventBridgeConfiguration": {}}', "s3.GetBucketNotificationConfiguration", {}),
+    ("uploads", PROBLEM, "shop-rule is switched off", "aws events enable-rule --name shop-rule",
+     "eventbridge.DescribeRule", {"Name": "shop-rule", "State": "DISABLED"}),
+    ("uploads", PROBLEM, "no rule starts", "get-template --stack-name toolkit-site-shop", "eventbridge.ListRuleNamesByTarget", {"RuleNames": []}),
     ("secrets", PROBLEM, "no parameter /toolkit/shop/NPM_TOKEN",
      "aws ssm put-parameter --name /toolkit/shop/NPM_TOKEN --type SecureString", "ssm.DescribeParameters", {"Parameters": []}),
     ("secrets", WARNING, "NPM_TOKEN is a String", "--overwrite", "ssm.DescribeParameters",
@@ -196,9 +201,25 @@ def test_the_command_for_events_keeps_what_the_bucket_tells_others(site: Surgery
     }
 
 
-def test_a_bucket_that_up_makes_is_not_asked_about(site: Surgery) -> None:
+def test_the_bucket_that_up_made_is_looked_at_once_it_is_there(site: Surgery) -> None:
     site.facts = replace(FACTS, pipelines=replace(PIPELINES, bucket=""))
-    assert on(site, "uploads") == [] and not [call for call in site.aws.calls if call.startswith("s3.")]
+    assert "makes the bucket" in on(site, "uploads")[0][1] and not [call for call in site.aws.calls if call.startswith("s3.")]
+    site.aws.said["cloudformation.DescribeStacks"] = with_outputs({**ALL, "UploadBucket": "made"})
+    assert on(site, "uploads")[0][1] == "made keeps versions and tells EventBridge of new objects"
+    site.aws.said["s3.HeadBucket"] = refused("404", "", 404)
+    assert on(site, "uploads")[0][1:] == ("there is no bucket made", "run `toolkit up --target aws`")
+
+
+def test_the_rule_is_asked_for_by_what_it_starts(site: Surgery) -> None:
+    asked: list[str] = []
+
+    def answer(params: Mapping[str, Any]) -> dict[str, Any]:
+        asked.append(json.loads(params["body"])["TargetArn"])
+        return {"RuleNames": ["shop-rule"]}
+
+    site.aws.said["eventbridge.ListRuleNamesByTarget"] = answer
+    assert on(site, "uploads")[1][1] == "shop-rule starts shop-upload"
+    assert asked == [f"arn:aws:codepipeline:eu-west-1:{ACCOUNT}:shop-upload"]
 
 
 def test_before_the_first_up_no_pipeline_is_missed(site: Surgery) -> None:

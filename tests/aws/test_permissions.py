@@ -150,7 +150,7 @@ def test_destroy(cli: Cli, account: Heard, project: Path) -> None:
 
 
 # What the names of operations are in policies.
-SERVICES = {"route-53": "route53", "secrets-manager": "secretsmanager", "service-quotas": "servicequotas"}
+SERVICES = {"route-53": "route53", "secrets-manager": "secretsmanager", "eventbridge": "events", "service-quotas": "servicequotas"}
 NAMES = {
     "s3:HeadBucket": "s3:ListBucket",
     "s3:GetBucketNotificationConfiguration": "s3:GetBucketNotification",
@@ -199,6 +199,7 @@ ANYWHERE = {
     "cloudfront:CreateOriginAccessControl",
     "codepipeline:PutJobFailureResult",
     "codepipeline:PutJobSuccessResult",
+    "events:ListRuleNamesByTarget",
     "iam:ListOpenIDConnectProviders",
     "lambda:ListFunctions",
     "route53:ListHostedZones",

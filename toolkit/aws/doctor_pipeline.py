@@ -1,8 +1,7 @@
-"""A site's pipelines: the connection to its repository, an upload bucket of somebody's own, secrets of builds, what ran last."""
+"""A site's pipelines: the connection to its repository, secrets of builds, room for them, and what ran last."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
@@ -10,9 +9,9 @@ from botocore.exceptions import ClientError
 
 from toolkit.aws.doctor import Patient, fine, wrong
 from toolkit.aws.doctor_account import describe_stack
-from toolkit.aws.errors import code, status
+from toolkit.aws.errors import code
 from toolkit.aws.outputs import PIPELINES, site_outputs
-from toolkit.engine.advice import UNKNOWN, WARNING, Finding, PipelineFacts
+from toolkit.engine.advice import WARNING, Finding, PipelineFacts
 
 # What a filter of DescribeParameters takes ("ParameterStringFilter", Systems Manager API reference).
 _NAMES = 50
@@ -77,55 +76,6 @@ def _connection_state(facts: PipelineFacts, found: Mapping[str, Any], link: str)
     return fine(
         f"{name} ({found.get('ProviderType', 'GitHub')}) is available; that its app may read {facts.repository} a push shows"
     )
-
-
-def uploads(patient: Patient) -> Iterator[Finding]:
-    """Whether an upload bucket of somebody's own can start the pipeline; one that `up` made is as it must be."""
-    bucket = patient.facts.pipelines.bucket
-    if not bucket:
-        return
-    client = patient.client("s3")
-    try:
-        region = client.head_bucket(Bucket=bucket).get("BucketRegion", patient.region)
-    except ClientError as error:
-        if status(error) == 403:
-            whose = f"the bucket {bucket} is somebody else's, or you may not look at it"
-            yield Finding("", UNKNOWN, whose, "allow s3:ListBucket on it, or name another in [aws.uploads]")
-            return
-        if status(error) != 404:
-            raise
-        yield wrong(f"there is no bucket {bucket} ([aws.uploads] bucket)", _new_bucket(bucket, patient.region))
-        return
-    if region != patient.region:
-        yield wrong(
-            f"the bucket {bucket} is in {region}, the site in {patient.region}: a pipeline reads only buckets of its own region",
-            "name a bucket of that region in [aws.uploads], or leave `bucket` out: then `toolkit up` makes one",
-        )
-        return
-    faults = [*_versioning(client, bucket), *_events(client, bucket)]
-    yield from faults or [fine(f"{bucket} keeps versions and tells EventBridge of new objects")]
-
-
-def _new_bucket(bucket: str, region: str) -> str:
-    where = "" if region == "us-east-1" else f" --create-bucket-configuration LocationConstraint={region}"
-    return f"aws s3api create-bucket --bucket {bucket} --region {region}{where}; or leave `bucket` out: then `toolkit up` makes one"
-
-
-def _versioning(client: Any, bucket: str) -> Iterator[Finding]:
-    """CodePipeline reads an object by its version ("Amazon S3 source action reference", user guide)."""
-    if client.get_bucket_versioning(Bucket=bucket).get("Status") != "Enabled":
-        fix = f"aws s3api put-bucket-versioning --bucket {bucket} --versioning-configuration Status=Enabled"
-        yield wrong(f"the bucket {bucket} keeps no versions: of two uploads of one name the pipeline could take the wrong one", fix)
-
-
-def _events(client: Any, bucket: str) -> Iterator[Finding]:
-    """The command to mend it names what is there already: it replaces all of a bucket's notifications."""
-    said = client.get_bucket_notification_configuration(Bucket=bucket)
-    if "EventBridgeConfiguration" not in said:
-        there = {name: value for name, value in said.items() if name != "ResponseMetadata"}
-        wanted = json.dumps({**there, "EventBridgeConfiguration": {}})
-        fix = f"aws s3api put-bucket-notification-configuration --bucket {bucket} --notification-configuration '{wanted}'"
-        yield wrong(f"the bucket {bucket} does not tell EventBridge of new objects: an upload would start nothing", fix)
 
 
 def secrets(patient: Patient) -> Iterator[Finding]:
@@ -196,7 +146,7 @@ def capacity(patient: Patient) -> Iterator[Finding]:
 def executions(patient: Patient) -> Iterator[Finding]:
     """How the last run of each pipeline ended. A run that failed is no fault of the account: what served before still does."""
     wanted = patient.facts.pipelines.keys
-    there = _physical(patient) if wanted else None
+    there = physical(patient) if wanted else None
     if there is None:
         return
     if missing := [key for key in wanted if key not in there]:
@@ -214,15 +164,18 @@ def executions(patient: Patient) -> Iterator[Finding]:
         yield fine(", ".join(ran))
 
 
-def _physical(patient: Patient) -> dict[str, str] | None:
+def physical(patient: Patient) -> dict[str, str] | None:
     """The names of the pipelines that the site's stack has, by their keys; None without a stack that is finished."""
+    said = outputs(patient)
+    return {key: said[output] for key, output in PIPELINES.items() if output in said} if said else None
+
+
+def outputs(patient: Patient) -> dict[str, str]:
+    """Those of the site's stack, {} while it is not finished."""
     facts = patient.facts
     found = describe_stack(patient, facts.site_stack, patient.region) or {}
     items = {item["OutputKey"]: item["OutputValue"] for item in found.get("Outputs", ())}
-    if not items:
-        return None
-    said = site_outputs(items, facts.outputs, facts.site_stack)
-    return {key: said[output] for key, output in PIPELINES.items() if output in said}
+    return site_outputs(items, facts.outputs, facts.site_stack) if items else {}
 
 
 def _failed(client: Any, key: str, name: str, run: Mapping[str, Any]) -> Finding:

@@ -89,7 +89,8 @@ def _deploy(scope: Scope) -> list[Policy]:
     return [
         Policy(
             "toolkit-deploy",
-            "whoever runs deploy, rollback, promote, canary, preview, maintenance, pin, prune, status, releases, explain and logs",
+            "whoever runs deploy, rollback, promote, canary, preview, maintenance, pin, prune, status, releases, explain and logs"
+            + ("; for status and logs with toolkit-follow" if scope.pipelines.keys else ""),
             (_outputs(scope), *_stores(scope), _watch(scope)),
         )
     ]

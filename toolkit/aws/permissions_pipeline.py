@@ -121,9 +121,12 @@ def doctor(scope: Scope) -> Iterator[Statement]:
     if facts.connection_arn:
         asked = [f"{service}:GetConnection" for service in _services(scope)]
         yield Statement("Connection", asked, connections(scope), "whether it waits for a person")
-    if own := _own_bucket(scope):
+    if facts.uploads:
         looks = ("s3:ListBucket", "s3:GetBucketVersioning", "s3:GetBucketNotification")
-        yield Statement("UploadBucket", looks, own, "whether your own bucket can start a pipeline")
+        there = _own_bucket(scope) or [scope.bucket(scope.name(is_lower=True))]
+        yield Statement("UploadBucket", looks, there, "whether the bucket can start a pipeline")
+        yield Statement("UploadRule", ("events:DescribeRule",), [scope.arn("events", f"rule/{scope.name()}")], "whether it is on")
+        yield Statement("UploadRules", ("events:ListRuleNamesByTarget",), ["*"], "which it is; AWS knows no narrower way")
     places = list(facts.secrets.values())
     if not scope.site or any(":secretsmanager:" not in place for place in places):
         why = "whether a build's secrets are there, not what they are; AWS knows no narrower way"
