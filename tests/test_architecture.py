@@ -27,7 +27,7 @@ MAY_IMPORT = {
     "aws": BASE,
     "cdk": {"builds", "bundle", "config", "config_aws", "edgecode", "engine", "errors", "paths", "presets"},
     "synth": {"bundle", "config", "errors"},
-    "targets": BASE | {"aws", "bundle", "config", "local", "synth", "workspace"},
+    "targets": BASE | {"aws", "bundle", "config", "config_aws", "local", "synth", "workspace"},
     "builds": TOOLS,
     "config": TOOLS,
     "config_aws": {"schema"},

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from tests.aws.account import DOMAIN, REGION, FakeAccount
 from tests.aws.conftest import Cli, said
 from tests.aws.pipelines import Execution, FakePipelines, task
-from tests.sources.rawzip import Archive, Raw
+from tests.sources.rawzip import Archive, Raw, overlapping_bomb
 from toolkit.aws import deliveries_upload
 from toolkit.engine import channels
 from toolkit.engine.deliveries import Upload
@@ -131,6 +131,17 @@ def test_an_upload_that_starts_nothing(run: Cli, pipelines: FakePipelines, site_
 
 
 @pytest.mark.usefixtures("zips")
+def test_a_source_that_fails_does_not_say_whose_it_was(run: Cli, pipelines: FakePipelines, site_zip: Path) -> None:
+    def fails() -> None:
+        error = {"errorDetails": {"code": "PermissionError", "message": "may not read the bucket"}}
+        pipelines.execution("blog-upload", "x", status="Failed").act("Source", "Failed", result=error)
+
+    pipelines.then(fails)
+    error = said(run("upload", site_zip, "--json"))
+    assert "upload/x failed at its source: may not read the bucket" in str(error["what"])
+
+
+@pytest.mark.usefixtures("zips")
 def test_a_bucket_without_versions(run: Cli, account: FakeAccount, site_zip: Path) -> None:
     s3 = account.connect(REGION, "").client("s3")
     s3.put_bucket_versioning(Bucket=UPLOADS, VersioningConfiguration={"Status": "Suspended"})
@@ -145,6 +156,8 @@ def test_a_bucket_without_versions(run: Cli, account: FakeAccount, site_zip: Pat
         (Archive([Raw(b"index.html"), Raw(b"../evil.html")]).to_bytes(), "'../evil.html'"),
         (Archive([Raw(b"index.html")]).to_bytes()[:-9], "truncated"),
         (Archive([]).to_bytes(), "holds no files"),
+        (Archive([Raw(b"link", b"/etc/passwd", attributes=0o120777 << 16)]).to_bytes(), "is a symbolic link"),
+        (overlapping_bomb(250, 900_000), "overlap"),
         (b"no zip at all", "is not a zip"),
     ],
 )

@@ -269,6 +269,18 @@ def test_a_crash_leaves_the_file_for_the_next_start_but_not_for_ever(box: Watche
     assert "given up: the program ended 3 times" in (box.folder / "failed/poison.zip.log").read_text()
 
 
+def test_words_of_a_build_do_not_count_as_starts(box: Watched) -> None:
+    """What handled the file before wrote into its log; it ended once."""
+    (box.folder / "work").mkdir(exist_ok=True)
+    box.drop("site.zip", mtime=OLD)
+    (box.folder / "site.zip").rename(box.folder / "work/site.zip")
+    words = "server started\n" * 5
+    (box.folder / "work/site.zip.log").write_text(f"2026-11-21T18:00:00Z started site.zip, 9 bytes\n{words}")
+    box.start()
+    until(lambda: box.names("done"), "it is handled")
+    assert [name for name, _ in box.taken] == ["site.zip"]
+
+
 def test_two_watches_of_one_folder(box: Watched) -> None:
     box.start()
     until(lambda: (box.folder / "work/.lock").exists(), "start")

@@ -21,7 +21,7 @@ from toolkit.aws.errors import code
 from toolkit.aws.outputs import PIPELINES
 from toolkit.aws.session import STEADY, asking
 from toolkit.engine import channels
-from toolkit.engine.deliveries import Delivery, Stage, Upload
+from toolkit.engine.deliveries import Delivery, Stage, Upload, patiently
 from toolkit.errors import UserError
 
 _PAUSE_SECONDS = 3.0
@@ -29,6 +29,8 @@ _PAUSE_SECONDS = 3.0
 _STARTS_WITHIN_SECONDS = 60.0
 # How many executions are looked through for one that built something, or for the last of a branch.
 _LOOK_BACK = 10
+# As many executions run side by side (docs.aws.amazon.com/codepipeline/latest/userguide/limits.html).
+_AT_ONCE = 50
 # What CodePipeline just started it may not find at once.
 _TRIES = 5
 _CONSOLES = {"aws-cn": "console.amazonaws.cn", "aws-us-gov": "console.amazonaws-us-gov.com"}
@@ -89,15 +91,12 @@ class PipelineDeliveries:
         if "upload" not in self.pipelines or not bucket:
             raise UserError(f"the site {self._site} takes no uploads", "add [aws.uploads] to site.toml, then run `toolkit up`")
         key = deliveries_upload.key_for(prefix, upload)
-        known = {str(one["pipelineExecutionId"]) for one in self._summaries("upload", _LOOK_BACK)}
+        known = {str(one["pipelineExecutionId"]): "" for one in self._summaries("upload", _AT_ONCE)}
         version = deliveries_upload.send(self._session, bucket, key, upload, progress)
         waited = 0.0
-        while not (found := self._started_by(key, version, known)):
+        while not (found := patiently(lambda: self._started_by(key, version, known), self.wait)):
             if waited >= _STARTS_WITHIN_SECONDS:
-                raise UserError(
-                    f"s3://{bucket}/{key} is there, but within {waited:.0f} s nothing began to deliver it",
-                    "run `toolkit doctor`: EventBridge notifications of the bucket may be off, or the rule be changed or disabled",
-                )
+                raise _nothing_began(f"s3://{bucket}/{key} is there, but within {waited:.0f} s nothing", known)
             self.wait()
             waited += _PAUSE_SECONDS
         return f"upload/{found}"
@@ -202,9 +201,12 @@ class PipelineDeliveries:
         where = f"{self.pipelines[key]}/executions/{execution}/timeline?region={region}"
         return f"https://{region}.{console}/codesuite/codepipeline/pipelines/{where}"
 
-    def _started_by(self, key: str, version: str, known: set[str]) -> str:
-        """The execution that an upload started, "" as long as there is none. `known` are those of other uploads; more are added."""
-        for summary in self._summaries("upload", _LOOK_BACK):
+    def _started_by(self, key: str, version: str, known: dict[str, str]) -> str:
+        """The execution that an upload started, "" as long as there is none.
+
+        `known` are those of other uploads, to which more are added; of one whose source failed, which does not tell its key, why.
+        """
+        for summary in self._summaries("upload", _AT_ONCE):
             id = summary["pipelineExecutionId"]
             if id in known:
                 continue
@@ -215,7 +217,7 @@ class PipelineDeliveries:
             if (found.get("ObjectKey"), found.get("VersionId")) == (key, version):
                 return str(id)
             if found or source.get("status") in ("Failed", "Abandoned"):
-                known.add(id)
+                known[id] = "" if found else stages.of_action(stages.SOURCE, source).says or "no reason was given"
         return ""
 
     def _start(self, key: str, revisions: Mapping[str, str]) -> str:
@@ -244,3 +246,13 @@ class PipelineDeliveries:
         """What the last deliveries of a pipeline were of."""
         for summary in self._summaries(key, _LOOK_BACK):
             yield stages.variables_of(self._actions(key, summary["pipelineExecutionId"]).get(stages.SOURCE, {}))
+
+
+def _nothing_began(what: str, seen: Mapping[str, str]) -> UserError:
+    for id, says in seen.items():
+        if says:
+            return UserError(f"{what} took it; meanwhile upload/{id} failed at its source: {says}", "see `toolkit status`")
+    return UserError(
+        f"{what} began to deliver it",
+        "run `toolkit doctor`: EventBridge notifications of the bucket may be off, or the rule be changed or disabled",
+    )

@@ -2,7 +2,7 @@
 
 Shapes: `ListActionExecutions` of CodePipeline and `GetExecutionHistory` of Step Functions (their API references). The pipelines'
 action names, their variables and the name of a release's execution are those of `toolkit/cdk/pipelines.py` and
-`functions/lambdas/deliver.py`.
+`functions/lambdas/deliver.py`. (F59)
 """
 
 from __future__ import annotations
