@@ -1,1 +1,1 @@
-"""`make rehearse-release`: a release as the synthesised template says, with all of AWS played on this machine (see __main__.py)."""
+"""`make rehearse`: pushes, uploads and releases as the templates have them, all of AWS played here (see __main__.py)."""

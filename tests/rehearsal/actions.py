@@ -129,9 +129,10 @@ class LambdaInvoke:
 
     def __call__(self, turn: Turn) -> None:
         function = self._functions.named(turn.run.configuration["FunctionName"])
-        call = Call("lambda:InvokeFunction", function.arn, TLS)
-        if not self._aws.policies.allow(Caller(arn=turn.run.action.role), call):
-            raise ActionFailed(f"{turn.run.action.role} may not {call}")
+        # It looks for the function's name first, and fails without that right, which knows no resource.
+        for call in (Call("lambda:ListFunctions", "*", TLS), Call("lambda:InvokeFunction", function.arn, TLS)):
+            if not self._aws.policies.allow(Caller(arn=turn.run.action.role), call):
+                raise ActionFailed(f"{turn.run.action.role} may not {call}")
         outputs = {name: turn.place(name) for name in turn.run.action.outputs}
         token = ""
         for _ in range(_MOST_CALLS):

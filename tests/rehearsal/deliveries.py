@@ -6,7 +6,8 @@ import io
 import json
 import time
 import zipfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -31,6 +32,7 @@ class Deliveries:
 
     def __init__(self, stack: Deployed, aws: PlayedAws, functions: Functions, session: Any, folder: Path) -> None:
         self._stack, self._session = stack, session
+        self._kept: list[dict[str, Any]] | None = None
         self.outputs = stack.outputs()
         self.builds = Builds(stack, aws, folder / "builds")
         jobs, repository = Jobs(), folder / "repository"
@@ -80,7 +82,22 @@ class Deliveries:
         if bucket in self._telling:
             headers = {name.lower(): value for name, value in answered.headers.items()}
             version, etag = headers.get("x-amz-version-id", ""), headers.get("etag", "").strip('"')
-            self.bus.put(object_created(bucket, key, version, len(sent.body), etag, self._stack.region))
+            event = object_created(bucket, key, version, len(sent.body), etag, self._stack.region)
+            if self._kept is None:
+                self.bus.put(event)
+            else:
+                self._kept.append(event)
+
+    @contextmanager
+    def late(self) -> Iterator[list[dict[str, Any]]]:
+        """Events come when this is over, in the order of the list."""
+        self._kept = kept = []
+        try:
+            yield kept
+        finally:
+            self._kept = None
+        for event in kept:
+            self.bus.put(event)
 
     def _triggered(self, target: Target) -> None:
         """StartPipelineExecution with what the rule made of the event."""
@@ -89,7 +106,7 @@ class Deliveries:
         unknown = set(given) - {"sourceRevisions", "variables", "clientRequestToken"}
         assert not unknown, f"StartPipelineExecution knows no {unknown}"
         variables = {one["name"]: one["value"] for one in given.get("variables", ())}
-        self.pipelines.start(name, variables=variables, revisions=given.get("sourceRevisions", ()))
+        self.pipelines.start(name, variables=variables, revisions=given.get("sourceRevisions", ()), trigger="CloudWatchEvent")
 
     # --- what came of it
 
@@ -97,10 +114,6 @@ class Deliveries:
         """Until nothing runs any more."""
         for one in list(self.pipelines.executions):
             one.wait(_ENDED_SECONDS)
-
-    def named(self, output: str) -> str:
-        """The pipeline that an output names."""
-        return self.outputs[output]
 
     def close(self) -> None:
         self.pipelines.close()

@@ -48,10 +48,15 @@ class ActionRun:
 
 
 class Execution:
-    """One execution: `variables` and `overrides` ({action: {revision type: value}}) are what it was started with."""
+    """One execution: `variables` and `overrides` ({action: {revision type: value}}) are what it was started with.
 
-    def __init__(self, pipeline: Pipeline, variables: Mapping[str, str], overrides: Mapping[str, Mapping[str, str]]) -> None:
-        self.id, self.pipeline, self.overrides = str(uuid.uuid4()), pipeline, overrides
+    `trigger` is what started it, by the names of the API's TriggerType.
+    """
+
+    def __init__(
+        self, pipeline: Pipeline, variables: Mapping[str, str], overrides: Mapping[str, Mapping[str, str]], trigger: str
+    ) -> None:
+        self.id, self.pipeline, self.overrides, self.trigger = str(uuid.uuid4()), pipeline, overrides, trigger
         self.variables = {"codepipeline.PipelineExecutionId": self.id}
         self.variables |= {f"variables.{name}": value for name, value in {**pipeline.variables, **variables}.items()}
         self.artifacts: dict[str, Place] = {}
@@ -74,9 +79,16 @@ class Execution:
         """The last attempt of an action."""
         return [one for one in self.runs if one.action.name == action][-1]
 
+    def brought(self) -> Mapping[str, str]:
+        """The variables of its source, once that is there."""
+        deadline = time.monotonic() + 30
+        while (not self.runs or self.runs[0].status == RUNNING) and time.monotonic() < deadline:
+            time.sleep(0.02)
+        return self.runs[0].variables
+
     def story(self) -> str:
         told = [f"{one.action.name}: {one.status}{' – ' + one.says if one.says else ''}" for one in self.runs]
-        return f"{self.status} ({'; '.join(told) or self.says or 'nothing ran'})"
+        return f"{self.status} ({'; '.join([*told, *filter(None, [self.says])]) or 'nothing ran'})"
 
 
 @dataclass(frozen=True)
@@ -118,7 +130,12 @@ class CodePipeline:
         self._lock, self._stop = threading.Lock(), threading.Event()
 
     def start(
-        self, name: str, *, variables: Mapping[str, str] | None = None, revisions: Iterable[Mapping[str, str]] = ()
+        self,
+        name: str,
+        *,
+        variables: Mapping[str, str] | None = None,
+        revisions: Iterable[Mapping[str, str]] = (),
+        trigger: str = "StartPipelineExecution",
     ) -> Execution:
         """StartPipelineExecution, or what a trigger does: `revisions` are source overrides."""
         pipeline, overrides = self.pipelines[name], dict[str, dict[str, str]]()
@@ -128,14 +145,15 @@ class CodePipeline:
             overrides.setdefault(one["actionName"], {})[one["revisionType"]] = one["revisionValue"]
         unknown = set(variables or {}) - set(pipeline.variables)
         assert not unknown, f"{name} has no variable {unknown}"
-        execution = Execution(pipeline, variables or {}, overrides)
+        execution = Execution(pipeline, variables or {}, overrides, trigger)
         with self._lock:
             self.executions.append(execution)
         threading.Thread(target=self._play, args=(execution,), daemon=True).start()
         return execution
 
-    def execution(self, execution_id: str) -> Execution | None:
-        return next((one for one in list(self.executions) if one.id == execution_id), None)
+    def made(self) -> dict[str, Execution]:
+        """Start every pipeline as AWS does when it has made one: from the branch or the key that its source action names."""
+        return {name: self.start(name, trigger="CreatePipeline") for name in self.pipelines}
 
     def of(self, name: str) -> list[Execution]:
         return [one for one in list(self.executions) if one.pipeline.name == name]
@@ -154,7 +172,10 @@ class CodePipeline:
 
     def _stages(self, execution: Execution) -> bool:
         for stage in execution.pipeline.stages:
-            instead = may_enter(stage, execution.variables)
+            try:
+                instead = may_enter(stage, execution.variables)
+            except Unresolved as error:
+                instead, execution.says = "FAIL", f"before {stage.name}: {error}"
             if instead:
                 execution.stages[stage.name] = SKIPPED if instead == "SKIP" else FAILED
                 if instead == "SKIP":

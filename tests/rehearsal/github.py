@@ -82,6 +82,10 @@ class Repository:
         ended = Change(self.git("rev-parse", branch), branch=branch, event=CLOSED, into=MAIN, paths=paths)
         return self.push(MAIN), self._told(ended)
 
+    def closed(self, branch: str, commit: str) -> list[Execution]:
+        """The pull request of a branch was closed when its head was that commit."""
+        return self._told(Change(self.git("rev-parse", commit), branch=branch, event=CLOSED, into=MAIN, paths=["any"]))
+
     def _paths(self, before: str, after: str) -> list[str]:
         if not before:
             return self.git("ls-tree", "-r", "--name-only", after).splitlines()
@@ -102,4 +106,4 @@ class Repository:
         told = {"COMMIT_ID": change.commit, **({"BRANCH": change.branch} if change.branch else {})}
         action = self._pipelines.pipelines[name].source.name
         revisions = [{"actionName": action, "revisionType": kind, "revisionValue": value} for kind, value in told.items()]
-        return self._pipelines.start(name, revisions=revisions)
+        return self._pipelines.start(name, revisions=revisions, trigger="WebhookV2")

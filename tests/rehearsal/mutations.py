@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 from tests.rehearsal import scenarios, trouble
@@ -11,13 +12,25 @@ from tests.rehearsal.machines import definition_of
 from tests.rehearsal.template import Deployed
 
 Mutation = Callable[[Deployed], None]
-# By what is done: the change, and the scenarios that are played to find it.
-MUTATIONS: dict[str, tuple[Mutation, tuple[Scenario, ...]]] = {}
+SHOP = "shop"
 
 
-def mutation(says: str, *played: Scenario) -> Callable[[Mutation], Mutation]:
+@dataclass(frozen=True)
+class Mistake:
+    """What is changed in the stack of `site`, and the scenarios that are played to find it."""
+
+    change: Mutation
+    played: tuple[Scenario, ...]
+    site: str
+
+
+# By what is done.
+MUTATIONS: dict[str, Mistake] = {}
+
+
+def mutation(says: str, *played: Scenario, site: str = SHOP) -> Callable[[Mutation], Mutation]:
     def add(change: Mutation) -> Mutation:
-        MUTATIONS[says] = (change, played)
+        MUTATIONS[says] = Mistake(change, played, site)
         return change
 
     return add
@@ -39,12 +52,12 @@ def flip_unseen(stack: Deployed) -> None:
 
 @mutation("wrong role: flip has that of notify", scenarios.first)
 def wrong_role(stack: Deployed) -> None:
-    _function(stack, "flip")["Role"] = _function(stack, "notify")["Role"]
+    function(stack, "flip")["Role"] = function(stack, "notify")["Role"]
 
 
 @mutation("wrong environment: flip writes to another site's hosts", scenarios.first)
 def wrong_environment(stack: Deployed) -> None:
-    _function(stack, "flip")["Environment"]["Variables"]["DOMAIN_NAME"] = "d000.cloudfront.net"
+    function(stack, "flip")["Environment"]["Variables"]["DOMAIN_NAME"] = "d000.cloudfront.net"
 
 
 @mutation("policy on *: the edge may read all of the bucket", scenarios.bucket)
@@ -67,7 +80,7 @@ def no_store(stack: Deployed) -> None:
 
 @mutation("prune without grace", trouble.prune)
 def no_grace(stack: Deployed) -> None:
-    _function(stack, "upkeep")["Environment"]["Variables"]["GRACE_HOURS"] = "0"
+    function(stack, "upkeep")["Environment"]["Variables"]["GRACE_HOURS"] = "0"
 
 
 @mutation("a watch that nobody starts", trouble.watch)
@@ -75,7 +88,7 @@ def no_watch(stack: Deployed) -> None:
     _release(stack)["Flip"]["Next"] = "Notify"
 
 
-def _function(stack: Deployed, step: str) -> dict[str, Any]:
+def function(stack: Deployed, step: str) -> dict[str, Any]:
     handler = f"lambdas.{step}.handler"
     resources = stack.body["Resources"]
     found = [resources[name]["Properties"] for name in stack.within("AWS::Lambda::Function")]

@@ -29,10 +29,17 @@ class PipelineApi:
         match sent.operation:
             case "ListActionExecutions":
                 return answered(sent, self._actions(given))
+            case "GetPipelineExecution":
+                return answered(sent, {"pipelineExecution": self._execution(given)})
             case "PutJobSuccessResult" | "PutJobFailureResult":
                 problem = self._jobs.report(sent.operation, given)
                 return refused(problem) if problem else answered(sent, {})
         return Answered(501, {}, f"nobody plays {sent.operation}".encode())
+
+    def _execution(self, given: Mapping[str, Any]) -> dict[str, Any]:
+        (found,) = (one for one in self._pipelines.of(given["pipelineName"]) if one.id == given["pipelineExecutionId"])
+        trigger = {"triggerType": found.trigger, "triggerDetail": "made up"}
+        return {"pipelineName": found.pipeline.name, "pipelineExecutionId": found.id, "status": found.status, "trigger": trigger}
 
     def _actions(self, given: Mapping[str, Any]) -> dict[str, Any]:
         """Newest first, a few a page."""

@@ -10,14 +10,17 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.rehearsal import lateness, scenarios, trouble
+# What registers scenarios and mistakes, all of it.
+from tests.rehearsal import frameworks, lateness, pipeline_mutations, pushes, scenarios, trouble, uploads  # noqa: F401
 from tests.rehearsal.checks import SCENARIOS
-from tests.rehearsal.mutations import MUTATIONS
+from tests.rehearsal.mutations import MUTATIONS, SHOP
+from tests.rehearsal.sites import AISLE, LANE, MKDOCS, PLAIN, PRESS, VITE
 from tests.rehearsal.stage import Stage
 from tests.rehearsal.synth import stacks
 
-DEFAULT, OWN = "shop", "blog"
-# The sites: one below the distribution's own name, one with hosts of its own and a host for each preview.
+DEFAULT, OWN = SHOP, "blog"
+# The sites without pipelines: one below the distribution's own name, one with hosts of its own and a host for each preview.
+# Those with pipelines are in `sites.py`.
 HOSTS: dict[str, tuple[str, ...]] = {DEFAULT: (), OWN: ("www.example.com", "example.com", "*.example.com")}
 LAG_SECONDS = 60.0
 
@@ -53,6 +56,12 @@ def plays() -> list[Play]:
         Play(DEFAULT, some(lateness.lagging.__name__), lag=LAG_SECONDS),
         # Its verify asks for 90 s before it gives up.
         *(one for one in mutated() if one.mutation == "function without the store"),
+        *(Play(site.name, some("framework_push", "framework_upload")) for site in (VITE, MKDOCS)),
+        Play(PRESS.name, some("made", "branch", "newer_preview", "two_branches", "slow_build", "failing_build")),
+        Play(PRESS.name, some("first_push", "unpublishable", "odd_branches", "upload_site", "upload_project", "slow_upload")),
+        Play(PRESS.name, some("upload_elsewhere", "two_uploads", "same_key", "late_events", "bad_zips")),
+        Play(PLAIN.name, some("tags", "upload_idle")),
+        *(Play(site.name, some("monorepo")) for site in (LANE, AISLE)),
         Play(DEFAULT, some("first", "second", "back", "preview", "canaries", "at_once")),
         Play(DEFAULT, some("conflict", "lost_reply", "older", "missing", "large", "watch", "unwatched", "prune", "bucket")),
         Play(OWN, some("first", "second", "preview", "bucket")),
@@ -62,13 +71,15 @@ def plays() -> list[Play]:
 
 def mutated() -> list[Play]:
     names = {play: says for says, play in SCENARIOS.items()}
-    return [Play(DEFAULT, tuple(names[one] for one in played), mutation=says) for says, (_, played) in MUTATIONS.items()]
+    return [Play(one.site, tuple(names[play] for play in one.played), mutation=says) for says, one in MUTATIONS.items()]
 
 
 def quick() -> list[Play]:
     """What the test suite plays: the line from end to end, and a mistake."""
     named = [says for says, play in SCENARIOS.items() if play in (scenarios.first, trouble.missing, scenarios.bucket)]
-    return [Play(DEFAULT, tuple(named)), *(one for one in mutated() if one.mutation.startswith("wrong role"))]
+    upload = [says for says, play in SCENARIOS.items() if play is uploads.upload_site]
+    mistakes = [one for one in mutated() if one.mutation.startswith(("wrong role: flip", "event pattern"))]
+    return [Play(DEFAULT, tuple(named)), Play(PRESS.name, tuple(upload)), *mistakes]
 
 
 def perform(play: Play, out: Path) -> list[Line]:
@@ -77,9 +88,9 @@ def perform(play: Play, out: Path) -> list[Line]:
     site, alarms = stacks(out, play.site)
     if play.mutation:
         site = site.changed()
-        MUTATIONS[play.mutation][0](site)
+        MUTATIONS[play.mutation].change(site)
     lines = []
-    with tempfile.TemporaryDirectory(prefix="rehearsal-") as folder:
+    with tempfile.TemporaryDirectory(prefix="rehearsal-", ignore_cleanup_errors=True) as folder:
         stage = Stage(play.site, site, alarms, Path(folder) / "stage", lag=play.lag)
         try:
             for says in play.names:

@@ -46,17 +46,23 @@ echo x >> kept/note
 
 @dataclass(frozen=True)
 class Project:
-    """A site with pipelines: its site.toml, its files, and the folder of examples/ that they come from, if they do."""
+    """A site with pipelines: its site.toml, its files, and the folder of examples/ that they come from, if they do.
+
+    `within` is the folder of the repository that it lies in.
+    """
 
     name: str
     toml: str
     hosts: tuple[str, ...] = ()
     files: Mapping[str, str] = field(default_factory=dict)
     example: str = ""
+    within: str = ""
 
     def write(self, folder: Path) -> Path:
         """Make the site's folder below `folder`, as its repository has it."""
-        made = folder / self.name
+        made = folder / self.name / self.within
+        if self.within:
+            (folder / self.name / ".git").mkdir(parents=True)
         if self.example:
             shutil.copytree(ROOT / "examples" / self.example, made, ignore=_LEFT_OUT)
         made.mkdir(parents=True, exist_ok=True)
@@ -76,14 +82,23 @@ PRESS = Project(
     hosts=("press.example.com", "*.example.com"),
     files={"buildspec.yml": SPEC, "build.sh": BUILD},
 )
-# One site of several in its repository: only pushes that touch its folder are its business; released by tags besides.
+# Sites in a folder of their repository: only pushes that touch it are their business. The first one's site.toml is at the top and
+# says `root`, the other one's lies in the folder.
 LANE = Project(
     "lane",
     f'root = "web/lane"\nbuild_spec = "web/lane/buildspec.yml"\n{_AWS}{_GITHUB}paths = ["web/lane/**"]\n',
     files={"web/lane/buildspec.yml": SPEC, "web/lane/build.sh": BUILD},
 )
-# Nothing to build: a folder of the repository, or of the zip, is the site.
-PLAIN = Project("plain", f'output = "public"\n\n[routing]\nmode = "site"\n{_AWS}{_GITHUB}{_UPLOADS}', example="plain")
+AISLE = Project(
+    "aisle",
+    f'build_spec = "buildspec.yml"\n{_AWS}{_GITHUB}paths = ["web/aisle/**"]\n',
+    files={"buildspec.yml": SPEC, "build.sh": BUILD},
+    within="web/aisle",
+)
+# Nothing to build: a folder of the repository, or of the zip, is the site. Tags go live, pushes do not.
+PLAIN = Project(
+    "plain", f'output = "public"\n\n[routing]\nmode = "site"\n{_AWS}{_GITHUB}tags = ["v*"]\n{_UPLOADS}', example="plain"
+)
 VITE = Project("vite", f'preset = "vite"\n\n[routing]\nmode = "spa"\n{_AWS}{_GITHUB}{_UPLOADS}', example="vite-react")
 MKDOCS = Project("mkdocs", f'preset = "mkdocs"\n\n[routing]\nmode = "site"\n{_AWS}{_GITHUB}{_UPLOADS}', example="docs-mkdocs")
-PROJECTS = {one.name: one for one in (PRESS, LANE, PLAIN, VITE, MKDOCS)}
+PROJECTS = {one.name: one for one in (PRESS, LANE, AISLE, PLAIN, VITE, MKDOCS)}

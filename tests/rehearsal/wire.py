@@ -146,9 +146,9 @@ def _others(sent: Sent) -> Iterator[Call]:
 
 def _pipelines(sent: Sent) -> Call:
     match sent.operation:
-        case "ListActionExecutions":
+        case "ListActionExecutions" | "GetPipelineExecution":
             name = told(sent)["pipelineName"]
-            return Call("codepipeline:ListActionExecutions", f"arn:{PARTITION}:codepipeline:{sent.region}:{ACCOUNT}:{name}", TLS)
+            return Call(f"codepipeline:{sent.operation}", f"arn:{PARTITION}:codepipeline:{sent.region}:{ACCOUNT}:{name}", TLS)
         case "PutJobSuccessResult" | "PutJobFailureResult":
             return Call(f"codepipeline:{sent.operation}", "*", TLS)
     raise BeyondThis(f"codepipeline:{sent.operation}")
