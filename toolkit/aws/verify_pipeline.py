@@ -175,4 +175,9 @@ TRIALS = (
     Trial("F53", "an upload starts the pipeline with itself", overridden),
     elsewhere("F57", "the role of GitHub Actions", "run the workflow of examples/github-actions"),
     elsewhere("F58", "what doctor, permissions and cost say of pipelines", "compare with the console and the next bill"),
+    elsewhere(
+        "F59",
+        "how a delivery comes along",
+        "upload a zip; compare `toolkit status` with the console",
+    ),
 )
