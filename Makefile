@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 GATES := build/gates
 
-.PHONY: demo test lint bundle bench bench-serve bench-push bench-flips bench-edge edges rehearse-release gates gate-tools security clean
+.PHONY: demo test lint bundle bench bench-serve bench-push bench-flips bench-edge edges rehearse rehearse-release gates gate-tools security clean
 
 demo: $(VENV)/.base
 	$(BIN)/toolkit demo
@@ -18,9 +18,13 @@ lint: $(VENV)/.test
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-# A release as the synthesised template says, played on this machine; two to three minutes.
-rehearse-release: $(VENV)/.test bundle
+# Pushes, uploads and releases as the synthesised templates have them, played here in four minutes or so; builds fetch from npm and PyPI.
+rehearse: $(VENV)/.test bundle
 	$(BIN)/python -m tests.rehearsal
+
+# Without pipelines; two to three minutes.
+rehearse-release: $(VENV)/.test bundle
+	$(BIN)/python -m tests.rehearsal --release
 
 # What templates are held to, with tools of their own below build/gates; `security` also writes the table of docs/security.md.
 gates: $(VENV)/.test gate-tools

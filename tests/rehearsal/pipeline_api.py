@@ -9,12 +9,13 @@ from typing import Any
 
 import botocore.session
 from botocore.serialize import CBORSerializer
+from botocore.validate import validate_parameters
 
 from tests.rehearsal.actions import Jobs
 from tests.rehearsal.executions import ActionRun, CodePipeline, Execution
 from tests.rehearsal.wire import Answered, Sent, told
 
-# An action is shown a moment after it began: whoever asks must not take its absence for an answer.
+# Few, so that whoever asks has to ask for more.
 _PAGE = 2
 
 
@@ -33,7 +34,7 @@ class PipelineApi:
                 return answered(sent, {"pipelineExecution": self._execution(given)})
             case "PutJobSuccessResult" | "PutJobFailureResult":
                 problem = self._jobs.report(sent.operation, given)
-                return refused(problem) if problem else answered(sent, {})
+                return refused(sent, problem) if problem else answered(sent, {})
         return Answered(501, {}, f"nobody plays {sent.operation}".encode())
 
     def _execution(self, given: Mapping[str, Any]) -> dict[str, Any]:
@@ -90,23 +91,27 @@ def _artifact(name: str, places: Mapping[str, tuple[str, str]]) -> dict[str, Any
 
 
 def answered(sent: Sent, result: Mapping[str, Any]) -> Answered:
+    """In the protocol of the question: botocore chooses between two."""
     shape = _model().operation_model(sent.operation).output_shape
+    if shape is not None:
+        validate_parameters(dict(result), shape)
+    return _encoded(sent, 200, result, shape)
+
+
+def refused(sent: Sent, kind: str) -> Answered:
+    """An error of the service: a map of texts."""
+    said = {"__type": f"com.amazonaws.codepipeline#{kind}", "message": kind}
+    return _encoded(sent, 400, said, _model().shape_for("OutputVariablesMap"))
+
+
+def _encoded(sent: Sent, status: int, result: Mapping[str, Any], shape: Any) -> Answered:
     if "cbor" not in sent.header("smithy-protocol"):
-        return Answered(200, {"content-type": "application/x-amz-json-1.1"}, json.dumps(result, default=str).encode())
+        return Answered(status, {"content-type": "application/x-amz-json-1.1"}, json.dumps(result).encode())
     body = bytearray()
     if shape is not None:
         CBORSerializer()._serialize_data_item(body, dict(result), shape)
     headers = {"content-type": "application/cbor", "smithy-protocol": "rpc-v2-cbor"}
-    return Answered(200, headers, bytes(body) if shape is not None else b"\xa0")
-
-
-def refused(kind: str) -> Answered:
-    """An error of the service, in CBOR: a map of texts."""
-    shape = _model().shape_for("OutputVariablesMap")
-    body = bytearray()
-    CBORSerializer()._serialize_data_item(body, {"__type": f"com.amazonaws.codepipeline#{kind}", "message": kind}, shape)
-    headers = {"content-type": "application/cbor", "smithy-protocol": "rpc-v2-cbor", "x-amzn-query-error": f"{kind};Sender"}
-    return Answered(400, headers, bytes(body))
+    return Answered(status, headers, bytes(body) if shape is not None else b"\xa0")
 
 
 @cache

@@ -1,4 +1,4 @@
-"""The line from end to end, as `make rehearse-release` plays it, without most of its scenarios."""
+"""The line from end to end, as `make rehearse` plays it, without most of its scenarios."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from tests.rehearsal.__main__ import main
 from tests.rehearsal.checks import SCENARIOS
 from tests.rehearsal.mutations import MUTATIONS
 from tests.rehearsal.plays import HOSTS, Line, Play, failed, mutated, plays, quick
+from tests.rehearsal.sites import PROJECTS
 from tests.test_bundle import pretend
 from toolkit import bundle
 
@@ -21,7 +22,7 @@ ROOT = Path(__file__).resolve().parent.parent.parent
 
 
 @pytest.mark.slow
-def test_a_release_goes_through_and_a_wrong_role_does_not(tmp_path: Path) -> None:
+def test_a_release_and_an_upload_go_through_and_mistakes_do_not(tmp_path: Path) -> None:
     require_tool("node", "the CDK runs in it")
     pretend(tmp_path)
     bundle.make(tmp_path)
@@ -44,7 +45,7 @@ def test_everything_is_played_and_every_mistake_made() -> None:
     assert played == set(SCENARIOS)
     assert [play.mutation for play in mutated()] == list(MUTATIONS)
     assert {play.mutation for play in plays()} - {""} == set(MUTATIONS)
-    assert {play.site for play in plays()} == set(HOSTS)
+    assert {play.site for play in plays()} == {*HOSTS, *PROJECTS}
 
 
 def test_a_mistake_that_nobody_notices_is_a_failure() -> None:
