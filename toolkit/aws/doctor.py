@@ -75,7 +75,7 @@ def examine(
     """All findings, in the order of the examinations. `then` needs an account that answers: what was found of DECISIVE tells."""
     found = _round(patient, first, seconds)
     if blocking := [one.topic for one in found if one.topic in DECISIVE and one.state != OK]:
-        topics = ", ".join(one.topic for one in then)
+        topics = ", ".join(dict.fromkeys(one.topic for one in then))
         return [*found, Finding("account", UNKNOWN, f"not looked at: {topics}", f"mend first what is said of: {blocking[0]}")]
     return [*found, *_round(patient, then, seconds)]
 
