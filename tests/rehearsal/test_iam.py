@@ -105,3 +105,27 @@ def test_a_policy_from_elsewhere_is_an_error() -> None:
     role = {"Type": "AWS::IAM::Role", "Properties": {"ManagedPolicyArns": ["arn:aws:iam::aws:policy/AdministratorAccess"]}}
     with pytest.raises(BeyondThis, match="AdministratorAccess"):
         Policies([Deployed({"Resources": {"Role": role}}, "stack", Path())])
+
+
+@pytest.mark.parametrize(
+    ("condition", "trusted"),
+    [
+        ({}, True),
+        ({"StringEquals": {"aws:SourceAccount": "123456789012"}}, True),
+        ({"StringEquals": {"aws:SourceAccount": "999999999999"}}, False),
+        # What the service is not known to say is no reason to let it in.
+        ({"ArnLike": {"aws:SourceArn": "arn:aws:codebuild:*:123456789012:*"}}, False),
+    ],
+)
+def test_a_service_takes_a_role_that_trusts_it(condition: dict[str, Any], trusted: bool) -> None:
+    trust = {
+        "Effect": "Allow",
+        "Action": "sts:AssumeRole",
+        "Principal": {"Service": "codebuild.amazonaws.com"},
+        "Condition": condition,
+    }
+    role = {**ROLE, "Properties": {"RoleName": "reader", "AssumeRolePolicyDocument": {"Statement": [trust]}}}
+    found = Policies([Deployed({"Resources": {"Role": role}}, "stack", Path())])
+    assert found.trusts(READER.arn, "codebuild.amazonaws.com") is trusted
+    assert not found.trusts(READER.arn, "codepipeline.amazonaws.com")
+    assert not found.trusts("arn:aws:iam::123456789012:role/nobody", "codebuild.amazonaws.com")

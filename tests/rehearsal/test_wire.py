@@ -74,15 +74,26 @@ def test_others() -> None:
     assert asked("cloudwatch", lambda it: it.describe_alarms(AlarmNames=["a", "b"])) == [f"{alarm}a", f"{alarm}b"]
     # Of all alarms: a right to two of them is not enough.
     assert asked("cloudwatch", lambda it: it.describe_alarms()) == [f"{alarm}*"]
+    pipeline = "arn:aws:codepipeline:eu-west-1:123456789012:line"
+    found = asked("codepipeline", lambda it: it.list_action_executions(pipelineName="line"))
+    assert found == [f"codepipeline:ListActionExecutions on {pipeline}"]
+    done = {"jobId": "00000000-0000-4000-8000-000000000000"}
+    assert asked("codepipeline", lambda it: it.put_job_success_result(**done)) == ["codepipeline:PutJobSuccessResult on *"]
+    known = asked("ssm", lambda it: it.get_parameters(Names=["/toolkit/shop/TOKEN", "other"]))
+    parameter = "ssm:GetParameters on arn:aws:ssm:eu-west-1:123456789012:parameter/"
+    assert known == [f"{parameter}toolkit/shop/TOKEN", f"{parameter}other"]
     store = asked("cloudfront-keyvaluestore", lambda it: it.get_key(KvsARN=ARN, Key="h:a/b"))
     assert store == [f"cloudfront-keyvaluestore:GetKey on {ARN}"]
 
 
 def test_what_nobody_has_thought_of_does_not_pass() -> None:
+    mark = "00000000-0000-4000-8000-000000000000"
     with pytest.raises(BeyondThis):
         asked("s3", lambda s3: s3.get_bucket_acl(Bucket="files"))
     with pytest.raises(BeyondThis):
         asked("sns", lambda it: it.list_topics())
+    with pytest.raises(BeyondThis):
+        asked("codepipeline", lambda it: it.stop_pipeline_execution(pipelineName="line", pipelineExecutionId=mark))
 
 
 def test_it_says_who_signed() -> None:
