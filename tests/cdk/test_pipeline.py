@@ -251,6 +251,7 @@ def test_roles_of_pipelines_word_for_word(made: dict[str, Deployed]) -> None:
     ends = ["codepipeline:PutJobFailureResult", "codepipeline:PutJobSuccessResult"]
     common = {"ArtifactBucket": bucket, "Functions": ["lambda:InvokeFunction"], "Lists": ["lambda:ListFunctions"], "Jobs": ends}
     build = {"Build": ["codebuild:BatchGetBuilds", "codebuild:StartBuild"]}
+    reads = ["s3:GetObject", "s3:GetObjectTagging", "s3:GetObjectVersion", "s3:GetObjectVersionTagging"]
     wanted = {
         ("github", "Live"): {"Connection": connection, **build, **common},
         ("github", "Preview"): {"Connection": connection, **build, **common},
@@ -258,7 +259,7 @@ def test_roles_of_pipelines_word_for_word(made: dict[str, Deployed]) -> None:
         ("github", "Closed"): {"Connection": connection, **common},
         ("idle", "Live"): {"Connection": connection, **common},
         ("zip", "Upload"): {"UploadBucket": bucket, **build, **common},
-        ("own", "Upload"): {"UploadBucket": bucket, "Uploads": ["s3:GetObject", "s3:GetObjectVersion"], **common},
+        ("own", "Upload"): {"UploadBucket": bucket, "Uploads": reads, **common},
     }
     for (stack, key), statements in wanted.items():
         (arn,) = [it for name, it in roles(made[stack], "codepipeline.amazonaws.com").items() if name.startswith(f"Pipeline{key}")]
@@ -300,6 +301,20 @@ def test_who_reads_and_writes_which_artifacts(made: dict[str, Deployed]) -> None
     assert who("idle", "Get", "LiveSource") == {"PipelineLive", *publishers}
     assert who("idle", "Get", "ZipSource") == {upload, inspect, *publishers}
     assert who("zip", "Delete", "ZipSite") == set()
+
+
+def test_a_pipeline_may_write_its_artifacts_in_the_way_that_codepipeline_does(made: dict[str, Deployed]) -> None:
+    """A connection's upload names an ACL, an upload from S3 has the tags of its source: each is a right of its own."""
+    for stack, artifact, pipeline in (
+        ("github", "LiveSource", "Live"),
+        ("github", "DoneSource", "Closed"),
+        ("zip", "ZipSource", "Upload"),
+    ):
+        (bucket,) = [made[stack].ref(it) for it in made[stack].of("AWS::S3::Bucket") if "Artifacts" in it]
+        for action in ("s3:PutObject", "s3:PutObjectAcl", "s3:PutObjectTagging"):
+            assert able(made[stack], action, f"arn:aws:s3:::{bucket}/some-pipeline/{artifact}/x1y2") == {f"Pipeline{pipeline}"}, (
+                action
+            )
 
 
 def test_who_starts_releases_and_who_ends_actions(made: dict[str, Deployed]) -> None:

@@ -19,6 +19,7 @@ _PIPELINE = ("CreatePipeline", "UpdatePipeline", "DeletePipeline", "GetPipeline"
 _TAGS = ("TagResource", "UntagResource", "ListTagsForResource")
 _PROVIDER = ("Create", "Delete", "Get", "Tag", "Untag")
 _RUNS = ("codepipeline:ListPipelineExecutions", "codepipeline:ListActionExecutions")
+_ZIPS = ("s3:GetObject", "s3:GetObjectVersion", "s3:GetObjectTagging", "s3:GetObjectVersionTagging")
 _BUCKET = ("s3:GetBucketAcl", "s3:GetBucketLocation", "s3:GetBucketVersioning")
 
 
@@ -65,7 +66,8 @@ def _boundary(scope: Scope) -> Iterator[Statement]:
         return
     buckets = [scope.bucket(scope.name(is_lower=True)), *_own_bucket(scope)]
     objects = [*(f"{one}/*" for one in buckets[:1]), *(f"{one}/{facts.prefix}*" for one in buckets[1:])]
-    yield Statement("Artifacts", ("s3:GetObject", "s3:GetObjectVersion"), objects, "what pipelines hand on, and zips")
+    yield Statement("Artifacts", _ZIPS, objects, "what pipelines hand on, and zips")
+    yield Statement("HandOn", ("s3:PutObjectAcl", "s3:PutObjectTagging"), objects[:1], "how CodePipeline writes what it hands on")
     yield Statement("ArtifactBuckets", _BUCKET, buckets, "CodePipeline and CodeBuild look at them")
     runs = [f"codepipeline:{name}" for name in ("StartPipelineExecution", "GetPipelineExecution", "ListActionExecutions")]
     yield Statement("Pipelines", runs, _pipelines(scope), "a rule starts one; functions ask how far it is")

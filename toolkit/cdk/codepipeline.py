@@ -17,6 +17,10 @@ from toolkit.cdk.roles import service_role
 
 Trigger = codepipeline.CfnPipeline.PipelineTriggerDeclarationProperty
 Variable = codepipeline.CfnPipeline.VariableDeclarationProperty
+# docs.aws.amazon.com/codepipeline/latest/userguide/how-to-custom-role.html. A connection writes what it fetched with an ACL: it
+# changes nothing in a bucket whose owner has all objects, but without the right to it the write is refused
+# (github.com/aws/aws-cdk/issues/13557). What comes from S3 has the tags of its source.
+_HANDS_ON = ["s3:GetObject", "s3:GetObjectVersion", "s3:PutObject", "s3:PutObjectAcl", "s3:PutObjectTagging"]
 
 
 class FlowPipeline(Construct):
@@ -55,7 +59,7 @@ class FlowPipeline(Construct):
         hands_on = iam.PolicyStatement(
             sid=f"{flow.key.capitalize()}Pipeline",
             principals=[iam.ArnPrincipal(self.role.role_arn)],
-            actions=["s3:GetObject", "s3:GetObjectVersion", "s3:PutObject"],
+            actions=_HANDS_ON,
             resources=[artifacts.arn_for_objects(f"*/{name}/*") for name in flow.artifacts],
         )
         artifacts.add_to_resource_policy(hands_on)

@@ -17,6 +17,7 @@ from toolkit.cdk.roles import service_role
 UPLOAD_DAYS = 90
 ARTIFACT_DAYS = 30
 _ABANDONED_DAYS = 7
+READS = ("GetObject", "GetObjectTagging", "GetObjectVersion", "GetObjectVersionTagging")
 # What the rule takes out of an event, by the names that its template uses
 # (docs.aws.amazon.com/AmazonS3/latest/userguide/ev-events.html).
 _PATHS = {"key": "$.detail.object.key", "version": "$.detail.object.version-id", "time": "$.time"}
@@ -66,8 +67,9 @@ def _bucket(
 
 def allow_reads(scope: Construct, bucket: s3.IBucket, prefix: str, roles: Sequence[iam.IRole]) -> iam.ManagedPolicy | None:
     """Let the roles read zips: by the bucket's policy, or by one that they share, which is returned, where the bucket is not of
-    this app."""
-    actions, resources = ["s3:GetObject", "s3:GetObjectVersion"], [bucket.arn_for_objects(f"{prefix}*")]
+    this app. CodePipeline asks for their tags as well, and fails where a zip has some and it may not see them
+    (docs.aws.amazon.com/codepipeline/latest/userguide/how-to-custom-role.html)."""
+    actions, resources = [f"s3:{name}" for name in READS], [bucket.arn_for_objects(f"{prefix}*")]
     principals: list[iam.IPrincipal] = [iam.ArnPrincipal(role.role_arn) for role in roles]
     # Without an id: a bucket of one's own may have the zips of several sites.
     wanted = iam.PolicyStatement(principals=principals, actions=actions, resources=resources)
