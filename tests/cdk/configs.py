@@ -5,7 +5,18 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tests.cdk.templates import ALARM_TOPIC, CERTIFICATE, WEB_ACL, WEBHOOK, Template
+from tests.cdk.templates import (
+    ALARM_TOPIC,
+    BUILD_SECRET,
+    CERTIFICATE,
+    CONNECTION,
+    OLD_CONNECTION,
+    PROVIDER,
+    WEB_ACL,
+    WEBHOOK,
+    Template,
+)
+from toolkit.config import parse
 
 if TYPE_CHECKING:
     from aws_cdk import App
@@ -40,17 +51,95 @@ SITES = {
         "permissions_boundary": "ours",
     },
 }
-SITE_STACKS = {f"toolkit-site-{name}": name for name in SITES}
-ALARM_STACKS = {f"toolkit-alarms-{name}": f"alarms-{name}" for name in SITES}
+_GIVEN = f'hosts = ["www.example.org"]\n[aws]\ncertificate_arn = "{CERTIFICATE}"\nweb_acl_arn = "{WEB_ACL}"'
+_MONOREPO = f"""
+[aws.github]
+repository = "octo-cat/monorepo"
+connection_arn = "{CONNECTION}"
+"""
+# Sites with pipelines, as site.toml says them, without their names.
+PIPELINES = {
+    # All that there is: previews, pull requests, secrets of both kinds, a role for the repository's own CI, and zips.
+    "github": f"""
+preset = "vite"
+{_GIVEN}
+[aws.github]
+repository = "octo-cat/web.site"
+connection_arn = "{CONNECTION}"
+pull_requests = true
+deploy_role = true
+[aws.build]
+secrets = {{ CMS_KEY = "{BUILD_SECRET}" }}
+[build]
+secrets = ["NPM_TOKEN", "CMS_KEY"]
+[aws.uploads]
+""",
+    # Tags release, pushes to some branches are previewed; bounded roles.
+    "tags": f"""
+preset = "astro"
+branch = "trunk"
+{_GIVEN}
+permissions_boundary = "ours"
+[aws.github]
+repository = "octo-cat/website"
+connection_arn = "{OLD_CONNECTION}"
+tags = ["v*", "release-*"]
+branches = ["feature/**", "trunk"]
+[aws.build]
+compute = "large"
+architecture = "x86"
+timeout_minutes = 60
+""",
+    # Zips in a bucket that is made, which hold a site or a project; the repository's own CI deploys as well.
+    "zips": """
+preset = "mkdocs"
+hosts = ["www.example.net"]
+[aws.uploads]
+[aws.github]
+repository = "octo-cat/docs"
+deploy_role = true
+""",
+    # Nothing to build, no previews, and what one has already: a bucket for zips, the account's provider for GitHub.
+    "own": f"""
+{_GIVEN}
+stage = "development"
+[previews]
+enabled = false
+[aws.uploads]
+bucket = "our-zips"
+prefix = "sites/own/"
+[aws.github]
+repository = "octo-cat/website"
+connection_arn = "{CONNECTION}"
+deploy_role = true
+oidc_provider_arn = "{PROVIDER}"
+""",
+    # Two sites of one repository, each of its own folder.
+    "shop": f"""
+preset = "vite"
+root = "apps/shop"
+hosts = ["shop.example.com"]
+{_MONOREPO}
+paths = ["apps/shop/**", "packages/**"]
+""",
+    "docs": f"""
+preset = "mkdocs"
+root = "apps/docs"
+output = "html"
+hosts = ["docs.example.com"]
+{_MONOREPO}
+paths = ["apps/docs/**"]
+""",
+}
+EVERY = (*SITES, *PIPELINES)
+SITE_STACKS = {f"toolkit-site-{name}": name for name in EVERY}
+ALARM_STACKS = {f"toolkit-alarms-{name}": f"alarms-{name}" for name in EVERY}
+CERTIFICATE_STACKS = ("hosts", "printed", "wildcard", "zips", "shop", "docs")
 STACKS = (
     SITE_STACKS
     | ALARM_STACKS
-    | {
-        "toolkit-certificate-hosts": "certificate",
-        "toolkit-certificate-printed": "certificate-printed",
-        "toolkit-certificate-wildcard": "certificate-wildcard",
-        "pair": "pair",
-    }
+    | {f"toolkit-certificate-{name}": "certificate" if name == "hosts" else f"certificate-{name}" for name in CERTIFICATE_STACKS}
+    | {"pair": "pair"}
 )
 
 
@@ -59,11 +148,14 @@ def build(app: App) -> None:
     from aws_cdk import Stack
 
     from toolkit.cdk import ReleaseWorkflow, StaticSite
+    from toolkit.cdk.app import hosting
     from toolkit.cdk.stacks import Hosting
     from toolkit.cdk.stacks import build as build_site
 
     for name, given in SITES.items():
         build_site(app, Hosting(site=name, **given))  # type: ignore[arg-type]
+    for name, said in PIPELINES.items():
+        build_site(app, hosting(parse(f'name = "{name}"\n{said}'.encode(), Path("/project/site.toml")), {}))
     pair = Stack(app, "pair")
     one = StaticSite(pair, "One", domain_names=["*.example.org"], certificate_arn=CERTIFICATE, log_days=7)
     two = StaticSite(pair, "Two", stage="development")

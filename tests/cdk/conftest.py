@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
+import pickle
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -27,9 +30,22 @@ def cdk(tmp_path_factory: pytest.TempPathFactory) -> None:
 @pytest.fixture(scope="session")
 def synthesis(cdk: None, tmp_path_factory: pytest.TempPathFactory) -> Synthesis:
     """All configurations, with cdk-nag on; tests/cdk/test_gates.py asks what it said."""
+    own = tmp_path_factory.getbasetemp()
+    return _made_once((own.parent if "PYTEST_XDIST_WORKER" in os.environ else own) / "configs")
+
+
+def _made_once(folder: Path) -> Synthesis:
+    """By whichever process of a run comes first: the others wait for it, which takes them less than making their own."""
     from tests.gates import nag
 
-    return nag.synthesise(tmp_path_factory.mktemp("cdk.out"))
+    folder.mkdir(exist_ok=True)
+    kept = folder / "synthesis"
+    with (folder / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not kept.exists():
+            kept.write_bytes(pickle.dumps(nag.synthesise(folder / "cdk.out")))
+    made: Synthesis = pickle.loads(kept.read_bytes())
+    return made
 
 
 @pytest.fixture(scope="session")

@@ -10,8 +10,12 @@ from typing import Any
 from tests.cdk.templates import text
 
 # Actions for which IAM knows no narrower resource (the service authorization reference has no resource type for them):
-# docs.aws.amazon.com/service-authorization/latest/reference/list_amazoncloudwatchlogs.html and …/list_awsx-ray.html.
+# docs.aws.amazon.com/service-authorization/latest/reference/list_amazoncloudwatchlogs.html, …/list_awsx-ray.html,
+# …/list_awscodepipeline.html and …/list_awslambda.html.
 WITHOUT_RESOURCE = {
+    "codepipeline:PutJobFailureResult",
+    "codepipeline:PutJobSuccessResult",
+    "lambda:ListFunctions",
     "logs:CreateLogDelivery",
     "logs:DeleteLogDelivery",
     "logs:DescribeLogGroups",
@@ -79,6 +83,10 @@ def _wrong(statement: dict[str, Any]) -> Iterator[str]:
     yield from ("allows everybody" for kind in named.values() for one in as_list(kind) if "*" in one)
     if "Service" in named and not _condition_keys(statement) & _SOURCES:
         yield f"{named['Service']} may act for whom it likes: neither aws:SourceArn nor aws:SourceAccount"
+    # Its tokens are for everybody who has an account there: who exactly, and for whom, only the conditions say.
+    claims = {key.rsplit(":", 1)[-1] for key in _condition_keys(statement)}
+    if "Federated" in named and not {"aud", "sub"} <= claims:
+        yield f"{named['Federated']} may send whom it likes: no condition on aud and sub"
 
 
 def _wrong_resource(resource: dict[str, Any]) -> Iterator[str]:

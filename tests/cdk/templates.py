@@ -13,9 +13,11 @@ WEB_ACL = "arn:aws:wafv2:us-east-1:111122223333:global/webacl/shop/0a1b2c3d-0000
 WEBHOOK = "arn:aws:secretsmanager:eu-west-1:111122223333:secret:webhook-AbCdEf"
 ALARM_TOPIC = "arn:aws:sns:us-east-1:111122223333:alarms"
 CONNECTION = "arn:aws:codeconnections:eu-west-1:111122223333:connection/0a1b2c3d-0000-4000-8000-000000000000"
+# Connections that were made before the service got its present name keep their ARNs.
+OLD_CONNECTION = CONNECTION.replace("codeconnections", "codestar-connections")
 PROVIDER = "arn:aws:iam::111122223333:oidc-provider/token.actions.githubusercontent.com"
 BUILD_SECRET = "arn:aws:secretsmanager:eu-west-1:111122223333:secret:cms-AbCdEf"
-GIVEN = (CERTIFICATE, WEB_ACL, WEBHOOK, ALARM_TOPIC, CONNECTION, PROVIDER, BUILD_SECRET)
+GIVEN = (CERTIFICATE, WEB_ACL, WEBHOOK, ALARM_TOPIC, CONNECTION, OLD_CONNECTION, PROVIDER, BUILD_SECRET)
 
 
 @dataclass(frozen=True)

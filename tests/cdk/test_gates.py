@@ -137,6 +137,16 @@ def test_a_service_calls_a_function_for_one_source_alone() -> None:
     ]
 
 
+@pytest.mark.parametrize("claims", [(), ("aud",), ("sub",)])
+def test_tokens_of_others_are_taken_for_one_subject_alone(claims: tuple[str, ...]) -> None:
+    def trust(*names: str) -> dict[str, Any]:
+        taken = {"Action": "sts:AssumeRoleWithWebIdentity", "Principal": {"Federated": "${Provider}"}}
+        return {"Effect": "Allow", **taken, "Condition": {"StringEquals": {f"tokens.example.com:{name}": "x" for name in names}}}
+
+    assert findings(_with(trust("aud", "sub"))) == []
+    assert findings(_with(trust(*claims))) == ["Policy: ${Provider} may send whom it likes: no condition on aud and sub"]
+
+
 def test_a_policy_that_outgrows_its_limit_is_seen() -> None:
     many = {**GOOD, "Resource": [f"${{Bucket.Arn}}/site/{n}/*" for n in range(180)]}
     (said,) = findings(_with(many))

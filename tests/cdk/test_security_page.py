@@ -6,10 +6,11 @@ from pathlib import Path
 
 import pytest
 
+from tests.cdk import configs
 from tests.cdk.templates import Template
 from tests.gates import offline, security, tools
 from tests.gates.nag import Synthesis
-from tests.gates.rights import Right, rights
+from tests.gates.rights import Right, rights, short
 
 
 @pytest.fixture(scope="module")
@@ -49,7 +50,7 @@ def test_rights_are_those_of_roles_and_of_policies_that_name_them(plain: Templat
     assert any("cloudfront-keyvaluestore:UpdateKeys" in right.actions for right in own), "in its own"
     assert any(right.resources == ["*"] for right in own), "in the policy that roles share"
     assert Right("a", ["s3:Get*"], ["b"]).is_wide and Right("a", ["s3:Get"], ["b/*"]).is_wide
-    assert not Right("a", ["s3:GetObject"], ["b"]).is_wide
+    assert Right("a", ["s3:GetObject"], ["b?"]).is_wide and not Right("a", ["s3:GetObject"], ["b"]).is_wide
 
 
 def test_who_serves_and_who_moves_pointers_is_as_the_page_says(plain: Template) -> None:
@@ -59,6 +60,33 @@ def test_who_serves_and_who_moves_pointers_is_as_the_page_says(plain: Template) 
     services = {action.split(":")[0] for right in rights(plain) for action in right.actions}
     assert not services & {"iam", "sts", "cloudformation", "cloudfront", "kms", "lambda:Update"}
     assert not [right for right in rights(plain) if "s3:PutBucketPolicy" in right.actions]
+
+
+def test_what_pipelines_may_is_as_the_page_says(templates: dict[str, Template]) -> None:
+    """Builds reach neither store nor site; of what pipelines add, only the end of a preview and a CI hold the store."""
+    for name in configs.PIPELINES:
+        found = rights(templates[name])
+        added = [right for right in found if right.who.startswith(("Pipeline", "Deploy"))]
+        assert {short(right.who) for right in added if "cloudfront-keyvaluestore:UpdateKeys" in right.actions} <= {
+            "PipelineFunctionsRetireRole", "DeployLiveRole", "DeployPreviewRole",
+        }  # fmt: skip
+        builds = [right for right in added if short(right.who).endswith("BuildRole")]
+        services = {action.split(":")[0] for right in builds for action in right.actions}
+        assert services <= {"logs", "s3", "ssm", "secretsmanager"}
+        assert all("PipelineArtifacts" in it for right in builds for it in right.resources if "s3:" in right.actions[0])
+        secrets = {short(right.who) for right in builds if right.actions[0].startswith(("ssm:", "secretsmanager:"))}
+        assert secrets == ({f"Pipeline{it}BuildRole" for it in ("Live", "Preview", "Upload")} if name == "github" else set())
+        assert not {action for right in added for action in right.actions if action.startswith(("iam:", "sts:", "kms:"))}
+        changes = {action for right in added for action in right.actions if action.startswith(("cloudformation:", "cloudfront:"))}
+        assert changes <= {"cloudformation:DescribeStacks"}
+
+
+def test_a_ci_may_do_previews_only_where_pipelines_do_not(templates: dict[str, Template]) -> None:
+    taken = {
+        name: {short(it) for it in templates[name].ids("AWS::IAM::Role") if it.startswith("Deploy")} for name in configs.PIPELINES
+    }
+    made = {name: roles for name, roles in taken.items() if roles}
+    assert made == {"github": {"DeployLiveRole"}, "own": {"DeployLiveRole"}, "zips": {"DeployLiveRole", "DeployPreviewRole"}}
 
 
 def test_tools_are_where_make_puts_them() -> None:

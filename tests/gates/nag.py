@@ -27,7 +27,7 @@ class Synthesis:
     error: str
     found: Sequence[Finding]
     acknowledged: Sequence[Finding]
-    reasons: Mapping[str, str]
+    reasons: Mapping[Finding, str]
 
     def acknowledged_by_site(self) -> dict[str, int]:
         """How many for each site of configs.SITES, in all of its stacks, and for each site of the stack `pair`."""
@@ -48,7 +48,7 @@ def synthesise(folder: Path) -> Synthesis:
     violations = checks.validate_scope(app).violations or ()
     found = [(resource.construct_path, it.rule_name) for it in violations for resource in _resources(it)]
     acknowledged, error = acknowledge(app), synth(app)
-    reasons = {rule: reason for _, rule, reason in acknowledged}
+    reasons = {(path, rule): reason for path, rule, reason in acknowledged}
     return Synthesis(configs.read(folder), error, sorted(found), sorted((path, rule) for path, rule, _ in acknowledged), reasons)
 
 

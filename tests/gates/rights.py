@@ -10,6 +10,9 @@ from typing import Any
 from tests.cdk.policies import as_list, statements
 from tests.cdk.templates import Template, text
 
+# Up to what is the resource's own: partition, service, region, account.
+_PLACE = r":(?:\$\{AWS::Region\}|[a-z0-9-]*):(?:\$\{AWS::AccountId\}|\d*):"
+_ARN = re.compile(r"^arn:(?:\$\{AWS::Partition\}|[a-z-]+):([a-z0-9-]+)" + _PLACE)
 _STORAGE_HASH = re.compile("[0-9A-F]{8}$")
 
 
@@ -23,8 +26,8 @@ class Right:
 
     @property
     def is_wide(self) -> bool:
-        """Whether an action or a resource holds a wildcard, wherever in it."""
-        return any("*" in word for word in (*self.actions, *self.resources))
+        """Whether an action or a resource holds a wildcard, `*` or `?`, wherever in it."""
+        return any(wildcard in word for word in (*self.actions, *self.resources) for wildcard in "*?")
 
     @property
     def has_wide_action(self) -> bool:
@@ -63,9 +66,9 @@ def _holders(template: Template, policy: str) -> list[str]:
 
 
 def trusted(template: Template, role: str) -> str:
-    """The service that may take the role."""
+    """Who may take the role: a service, or the tokens of GitHub Actions."""
     (statement,) = text(template.body["Resources"][role]["Properties"]["AssumeRolePolicyDocument"])["Statement"]
-    service: str = statement["Principal"]["Service"]
+    service: str = statement["Principal"].get("Service", "GitHub Actions")
     return service
 
 
@@ -78,5 +81,5 @@ def readable(resource: str) -> str:
     """A resource as a reader of a table wants it."""
     resource = re.sub(r"\$\{Site(Storage)?Bucket\w*\.Arn\}", "bucket", resource)
     resource = re.sub(r"^arn:\$\{AWS::Partition\}:s3:::cdk-.*$", "its code in the bootstrap bucket", resource)
-    resource = re.sub(r"^arn:\$\{AWS::Partition\}:(\w+):[^/]*?:(rule/|alarm:)", r"\1 \2", resource)
-    return re.sub(r"\$\{(\w+?)(\.Arn)?\}", lambda match: short(match[1]), resource)
+    resource = _ARN.sub(r"\1 ", resource)
+    return re.sub(r"\$\{(\w+?)(\.Arn|\.Name)?\}", lambda match: short(match[1]), resource)

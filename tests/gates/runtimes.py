@@ -16,6 +16,7 @@ LAMBDA = {
 CODEBUILD = {
     "aws/codebuild/amazonlinux-aarch64-standard:3.0",
     "aws/codebuild/amazonlinux-aarch64-standard:4.0",
+    "aws/codebuild/amazonlinux-x86_64-standard:5.0",
 }
 # docs.aws.amazon.com/AmazonCloudFront/latest/DeveloperGuide/functions-javascript-runtime-features.html
 EDGE = {"cloudfront-js-2.0"}

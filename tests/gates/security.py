@@ -25,6 +25,9 @@ BEGIN, END = "<!-- written by `make security` -->\n", "<!-- end of what `make se
 # What changes from day to day or from machine to machine.
 CHANGING = re.compile(r"Measured on [0-9-]+|[0-9.]+ s \(warm\)|[\d,]+ of 10,240 bytes|(nag|lib|lint|checkov) [0-9.]+")
 DEFAULT = "plain"
+# The one with all pipelines that there are, as the peer has one.
+PIPELINES = "github"
+_ADDED = ("Pipeline", "Deploy")
 
 
 @dataclass(frozen=True)
@@ -76,7 +79,9 @@ def tables(gates: Gates, took: offline.Took) -> str:
         f"on {len(gates.synthesis.templates)} templates of {sites} sites (`tests/cdk/configs.py`). The peer is",
         "awslabs/cloudfront-hosting-toolkit in its GitHub configuration.",
         "",
-        *_table(("gate", "peer", "here, nothing configured", "here, the worst site"), _compared(gates, took)),
+        *_table(
+            ("gate", "peer", "here, nothing configured", "here, GitHub and zips", "here, the worst site"), _compared(gates, took)
+        ),
         "",
         "### Findings of cdk-nag that stay",
         "",
@@ -89,6 +94,10 @@ def tables(gates: Gates, took: offline.Took) -> str:
         "### Who may do what",
         "",
         *_roles(gates.synthesis.templates[DEFAULT]),
+        "",
+        "### Who may do what besides where pipelines are",
+        "",
+        *_roles(gates.synthesis.templates[PIPELINES], of=_ADDED),
     ]
     return "\n".join(lines) + "\n"
 
@@ -101,31 +110,39 @@ def _table(head: Sequence[str], rows: Iterator[Sequence[str]]) -> Iterator[str]:
 
 def _compared(gates: Gates, took: offline.Took) -> Iterator[Sequence[str]]:
     templates = gates.synthesis.templates
-    stacks = [templates[DEFAULT], templates[f"alarms-{DEFAULT}"]]
-    resources = " + ".join(str(len(stack.body["Resources"])) for stack in stacks)
     acknowledged, found = gates.synthesis.acknowledged_by_site(), nag.count(gates.synthesis.found)
-    unlisted = len(checkov.unexpected(gates.checked.failures, checkov.skips())) if gates.checked else 0
-    yield "resources", "49 + 4", resources, ""
-    yield "cfn-lint, errors and warnings (I1022, W3005 aside)", "11", str(len(gates.linted)), str(len(gates.linted))
-    if gates.checked:
-        failed = _by_site(gates.checked.failures)
-        outside = "28 failures"
-        yield "checkov, not on the list below", outside, str(unlisted), str(unlisted)
-        yield "checkov, on the list below", "no list", str(failed[DEFAULT]), str(max(failed.values()))
-    left = len(set(gates.synthesis.found) - set(gates.synthesis.acknowledged))
-    yield "cdk-nag AwsSolutions, not acknowledged", "16 findings", str(left), str(left)
-    yield "cdk-nag AwsSolutions, acknowledged", "36 suppressions", str(acknowledged[DEFAULT]), str(max(acknowledged.values()))
     assert found == acknowledged, "the table counts acknowledgements as findings"
-    allowed = allowing(templates[DEFAULT])
-    yield "statements that allow something, with a wildcard anywhere", "19 of 27", _of([it.is_wide for it in allowed]), ""
-    yield "… in an action", "", _of([it.has_wide_action for it in allowed]), "0"
-    yield "… for every resource", "", _of(["*" in it.resources for it in allowed]), ""
+    # Of all sites together, and none may have any.
+    left = str(len(set(gates.synthesis.found) - set(gates.synthesis.acknowledged)))
+    linted, outdated = str(len(gates.linted)), str(len(gates.outdated))
+    yield "resources", "49 + 4", *(_resources(templates, site) for site in (DEFAULT, PIPELINES)), ""
+    yield "cfn-lint, errors and warnings (I1022, W3005 aside)", "11", linted, linted, linted
+    if gates.checked:
+        failed, unlisted = _by_site(gates.checked.failures), str(len(checkov.unexpected(gates.checked.failures, checkov.skips())))
+        yield "checkov, not on the list below", "28 failures", unlisted, unlisted, unlisted
+        yield "checkov, on the list below", "no list", *_counted(failed)
+    yield "cdk-nag AwsSolutions, not acknowledged", "16 findings", left, left, left
+    yield "cdk-nag AwsSolutions, acknowledged", "36 suppressions", *_counted(acknowledged)
+    allowed = [allowing(templates[site]) for site in (DEFAULT, PIPELINES)]
+    wide = (_of([it.is_wide for it in one]) for one in allowed)
+    yield "statements that allow something, with a wildcard anywhere", "19 of 27", *wide, ""
+    yield "… in an action", "", *(_of([it.has_wide_action for it in one]) for one in allowed), "0"
+    yield "… for every resource", "", *(_of(["*" in it.resources for it in one]) for one in allowed), ""
     if gates.refused is not None:
         machines = len(list(asl.definitions({DEFAULT: templates[DEFAULT]})))
-        yield "state machines that asl-validator refuses", "", f"{len(gates.refused)} of {machines}", str(len(gates.refused))
-    yield "runtimes that AWS gives up", "nodejs18, nodejs20", str(len(gates.outdated)), str(len(gates.outdated))
+        refused = len(gates.refused)
+        yield "state machines that asl-validator refuses", "", *[f"{refused} of {machines}"] * 2, str(refused)
+    yield "runtimes that AWS gives up", "nodejs18, nodejs20", outdated, outdated, outdated
     yield from _edge(templates[DEFAULT])
-    yield "synthesis, warm; ours without a network", "9.5 s (warm)", str(took), ""
+    yield "synthesis, warm; ours without a network", "9.5 s (warm)", str(took), "", ""
+
+
+def _resources(templates: Mapping[str, Template], site: str) -> str:
+    return " + ".join(str(len(templates[name].body["Resources"])) for name in (site, f"alarms-{site}"))
+
+
+def _counted(by_site: Mapping[str, int]) -> Sequence[str]:
+    return str(by_site[DEFAULT]), str(by_site[PIPELINES]), str(max(by_site.values()))
 
 
 def _of(are: Sequence[bool]) -> str:
@@ -138,19 +155,19 @@ def _by_site(failures: Sequence[checkov.Failure]) -> Mapping[str, int]:
     for failure in failures:
         site = nag.site_of(failure.template.removesuffix(".template.json") + "/")
         found[site] = found.get(site, 0) + 1
-    return {site: n for site, n in found.items() if site in configs.SITES}
+    return {site: n for site, n in found.items() if site in configs.EVERY}
 
 
 def _edge(template: Template) -> Iterator[Sequence[str]]:
     for name in template.ids("AWS::CloudFront::Function"):
         properties = template.body["Resources"][name]["Properties"]
         size, file = len(properties["FunctionCode"].encode()), properties["FunctionConfig"]["Comment"]
-        yield f"`{file}`", "", f"{size:,} of {FUNCTION_BYTES:,} bytes", ""
+        yield f"`{file}`", "", f"{size:,} of {FUNCTION_BYTES:,} bytes", "", ""
 
 
 def _acknowledged(synthesis: nag.Synthesis) -> Iterator[Sequence[str]]:
-    for rule, reason in sorted(synthesis.reasons.items()):
-        sites = {nag.site_of(path) for path, it in synthesis.acknowledged if it == rule}
+    for rule, reason in sorted({(rule, reason) for (_, rule), reason in synthesis.reasons.items()}):
+        sites = {nag.site_of(path) for (path, name), why in synthesis.reasons.items() if (name, why) == (rule, reason)}
         everywhere = len(sites) == len(synthesis.acknowledged_by_site())
         yield f"`{rule}`", "all" if everywhere else ", ".join(sorted(sites)), reason
 
@@ -159,9 +176,11 @@ def _kind(resources: str) -> str:
     return "`" + resources.replace("\\.", ".").rstrip(".").replace(".*", "…") + "`"
 
 
-def _roles(template: Template) -> Iterator[str]:
-    """A row for each role or service: folders of the bucket by what it may do there, then everything else."""
-    found, roles = rights(template), template.ids("AWS::IAM::Role")
+def _roles(template: Template, of: tuple[str, ...] = ("",)) -> Iterator[str]:
+    """A row for each role or service whose name begins with one `of` these: folders of the site's bucket by what it may do there,
+    then everything else."""
+    found = [right for right in rights(template) if right.who.startswith(of)]
+    roles = [role for role in template.ids("AWS::IAM::Role") if role.startswith(of)]
     rows = []
     for who in sorted({right.who for right in found}, key=short):
         own = [right for right in found if right.who == who and right.resources != ["*"]]
