@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import re
 from dataclasses import asdict
 from pathlib import Path
 
@@ -365,3 +367,16 @@ def test_the_schema_names_every_dialect_and_slash_policy() -> None:
     routing = site_schema()["properties"]["routing"]["properties"]
     assert routing["dialect"]["enum"] == list(DIALECTS)
     assert routing["slashes"]["enum"] == list(POLICIES)
+
+
+def test_the_guide_lists_every_field_of_pipelines_with_its_default() -> None:
+    guide = (Path(__file__).parent.parent / "docs" / "guide.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| (?:`\[aws\.(\w+)\]` )?`(\w+)` \|(?: `([^|]*)`)? \|", guide, re.MULTILINE)
+    tables, table = site_schema()["properties"]["aws"]["properties"], ""
+    listed: dict[str, dict[str, str]] = {"github": {}, "uploads": {}, "build": {}}
+    for name, field, default in rows:
+        table = name or table
+        listed[table][field] = default
+    for name, fields in listed.items():
+        wanted = {field: json.dumps(it["default"]) if "default" in it else "" for field, it in tables[name]["properties"].items()}
+        assert fields == wanted

@@ -189,7 +189,8 @@ class SiteStack(Stack):
             workflow=workflow,
             repository=github.repository,
             branch=hosting.branch,
-            previews=hosting.previews,
+            # Where pipelines make the previews, nobody needs a role that could move more than those.
+            previews=hosting.previews and not github.connection_arn,
             provider_arn=github.oidc_provider_arn or None,
         ).outputs
 
