@@ -82,7 +82,10 @@ def _begin(job: Job, services: Services) -> str:
 
 
 def _listed(job: Job, services: Services) -> tuple[SourceFacts, str]:
-    """What the source brought, and the id of this action. One that is not listed for long goes by the job's id."""
+    """What the source brought, and the id of this action. One that is not listed for long goes by the job's id.
+
+    UserError when it has ended: Lambda keeps events for hours, and what was given up or stopped meanwhile is not to be released.
+    """
     pipeline, execution, action = job.text("pipeline"), job.text("execution"), job.text("action")
     until = services.clock() + _LISTED_SECONDS
     while True:
@@ -95,6 +98,8 @@ def _listed(job: Job, services: Services) -> tuple[SourceFacts, str]:
         services.sleep(_PAUSE_SECONDS)
     if facts is None:
         raise UserError(f"{pipeline} does not say what its execution {execution} is about", "start the pipeline again")
+    if pipelines.is_over(found, action):
+        raise UserError(f"the action {action} of the execution {execution} is over", "try the stage again")
     return facts, job.id
 
 

@@ -293,6 +293,15 @@ def test_one_that_is_never_listed_goes_by_its_job(world: World) -> None:
     assert world.run(event)["continuationToken"] == id_of(event) and world.fake.starts == [id_of(event)]
 
 
+@pytest.mark.parametrize("status", ["Succeeded", "Failed", "Abandoned"])
+def test_an_event_that_comes_after_its_action_is_over_releases_nothing(world: World, status: str) -> None:
+    """Lambda may send one twice, or hours late: what somebody stopped, or CodePipeline gave up, is not to go live then."""
+    event, _ = world.push()
+    for listed in world.fake.listed.values():
+        listed[0]["status"] = status
+    assert "is over" in world.failure(event) and not world.fake.starts
+
+
 @pytest.mark.parametrize("status", ["InProgress", "Failed", "Abandoned", None])
 def test_without_a_source_nothing_is_released(world: World, status: str | None) -> None:
     execution, _ = world.fake.execution(GITHUB, started=world.started)

@@ -95,6 +95,11 @@ def running(found: Sequence[Action], name: str) -> str:
     return next((action.id for action in reversed(found) if action.name == name and action.status == "InProgress"), "")
 
 
+def is_over(found: Sequence[Action], name: str) -> bool:
+    """Whether the action of that name has run, and does not now."""
+    return not running(found, name) and any(action.name == name for action in found)
+
+
 def succeed(session: Any, job: str, variables: Mapping[str, str], summary: str, execution: str = "") -> bool:
     """Say that a job is done, and what later actions may know of it. False when it was over already."""
     given = {"jobId": job, "executionDetails": _details(summary, execution)}
