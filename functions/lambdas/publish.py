@@ -58,7 +58,7 @@ def large(event: Event, services: Services) -> Result:
 def _publish(event: Event, services: Services, artifact: Artifact, source: Source) -> Result:
     name, channel = common.given(event, "run", str), channels.parse(common.given(event, "channel", str))
     with common.scratch("publish") as scratch:
-        folder = _site_folder(event, _unpacked(artifact, scratch, event["source"].get("wrapped") is not False), artifact.name)
+        folder = _unpacked(event, artifact, scratch)
         try:
             planned, version = _sealed(folder, source, channel, services)
         except UserError as error:
@@ -157,31 +157,32 @@ def _settings(services: Services) -> Settings:
         raise UserError(f"the function's variable SETTINGS does not fit: {error}", "deploy the stack again") from error
 
 
-def _unpacked(artifact: Artifact, scratch: Path, wrapped: bool) -> Path:
-    """What the zip holds, and where one folder in it wraps everything (if `wrapped`), that one's.
+def _unpacked(event: Event, artifact: Artifact, scratch: Path) -> Path:
+    """The folder that is the site: `folder` of the source ("" for all of it), below what wraps everything (if `wrapped`).
 
-    The zip is gone by then: both together may be more than the function has room for.
+    Of what has no such wrapping nothing else is unpacked: it may be a whole repository, with links and names that no site can have.
+    The zip is gone afterwards: both together may be more than the function has room for. UserError when there is no such folder.
     """
-    file = scratch / artifact.name
+    source, file = event["source"], scratch / artifact.name
+    wrapped, parts = source.get("wrapped") is not False, _parts(str(source.get("folder") or ""))
     artifact.download(file)
-    archive.extract(file, scratch / "site")
+    archive.extract(file, scratch / "site", within="" if wrapped else "/".join(parts))
     file.unlink()
-    return archive.strip_root(scratch / "site") if wrapped else scratch / "site"
-
-
-def _site_folder(event: Event, root: Path, name: str) -> Path:
-    """The folder of the zip that is the site: `folder` of the source, "" for all of it. UserError when it is not there."""
-    wanted = str(event["source"].get("folder") or "")
-    parts = [part for part in wanted.split("/") if part not in ("", ".")]
-    # Nothing in a checked archive is a link, so that a path without `..` stays inside.
-    if wanted.startswith("/") or ".." in parts or "\0" in wanted:
-        raise UserError(f"the source's folder {wanted!r} leads out of the zip", "give a folder inside it, such as dist")
-    folder = root.joinpath(*parts)
+    folder = (archive.strip_root(scratch / "site") if wrapped else scratch / "site").joinpath(*parts)
     if not folder.is_dir():
         raise UserError(
-            f"{name} has no folder {'/'.join(parts)}", "correct `output` and `root` in site.toml, or put it into the zip"
+            f"{artifact.name} has no folder {'/'.join(parts)}",
+            "correct `output` and `root` in site.toml, or put it into the zip",
         )
     return folder
+
+
+def _parts(folder: str) -> list[str]:
+    """Of the path of a folder in the zip. Nothing in a checked archive is a link, so that a path without `..` stays inside."""
+    parts = [part for part in folder.split("/") if part not in ("", ".")]
+    if folder.startswith("/") or ".." in parts or "\0" in folder:
+        raise UserError(f"the source's folder {folder!r} leads out of the zip", "give a folder inside it, such as dist")
+    return parts
 
 
 def main() -> int:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import io
 import json
 import re
+import stat
+import zipfile
 from typing import Any
 
 import pytest
@@ -45,6 +48,22 @@ PATHS = {"/index.html", "/a/b.html"}
 )
 def test_the_site_is_the_folder_that_the_source_names(aws: Aws, files: dict[str, str], source: dict[str, Any]) -> None:
     assert published(aws, files, **source) == PATHS
+
+
+def test_what_else_a_repository_has_does_not_matter(aws: Aws) -> None:
+    """Its archive has its links, wherever they are: none of them is in the site."""
+    body = io.BytesIO()
+    with zipfile.ZipFile(body, "w") as archive:
+        link = zipfile.ZipInfo("NOTES.md")
+        link.external_attr = (stat.S_IFLNK | 0o777) << 16
+        archive.writestr(link, "README.md")
+        archive.writestr("web/index.html", "x")
+    aws.run(
+        publish.step, {"run": "r", "channel": "live", "source": {**aws.upload(body.getvalue()), "folder": "web", "wrapped": False}}
+    )
+    assert set(load_manifest(aws.objects, SITE, runs.read(aws.objects, SITE, "r").version).assets) == {"/index.html"}
+    with pytest.raises(UserError, match=r"NOTES\.md' is a symbolic link"):
+        aws.run(publish.step, {"run": "s", "channel": "live", "source": {**aws.upload(body.getvalue()), "wrapped": False}})
 
 
 def test_what_was_built_may_be_one_folder(aws: Aws) -> None:

@@ -53,6 +53,20 @@ def test_an_honest_archive(tmp_path: Path) -> None:
     assert stat.S_IMODE((tmp_path / "deep/out").stat().st_mode) == 0o755
 
 
+def test_of_one_folder_the_rest_may_be_what_it_likes(tmp_path: Path) -> None:
+    """A repository has links, and names that no site can have; what is in the folder is checked as ever."""
+    others = [Raw(b"link", b"README.md", attributes=LINK), Raw(b"a\\b", b"x"), Raw(b"../up", b"x"), Raw(b"web/dist2/x", b"x")]
+    site = [Raw(b"web/dist/index.html", b"hi", deflate=True), Raw(b"web/dist/a/b.txt", b"there")]
+    archive = write(tmp_path, Archive([*others, *site]).to_bytes())
+    assert extract(archive, tmp_path / "out", within="web/dist") == 2
+    assert tree(tmp_path / "out") == {"web/dist/index.html": b"hi", "web/dist/a/b.txt": b"there"}
+    assert extract(archive, tmp_path / "none", within="dist") == 0 and (tmp_path / "none").is_dir()
+    for hostile in (Raw(b"web/dist/link", b"x", attributes=LINK), Raw(b"web/dist/../../up", b"x")):
+        with pytest.raises(UserError, match=r"link|\.\."):
+            extract(write(tmp_path, Archive([*site, hostile]).to_bytes()), tmp_path / "hostile", within="web/dist")
+        assert not (tmp_path / "hostile").exists()
+
+
 def test_what_zipfile_writes(tmp_path: Path) -> None:
     content = {f"d{i % 7}/f{i} %?#é.txt": os.urandom(i * 1000) + b"a" * 70_000 for i in range(30)}
     with zipfile.ZipFile(tmp_path / "site.zip", "w", zipfile.ZIP_DEFLATED) as file:

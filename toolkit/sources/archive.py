@@ -33,18 +33,18 @@ _EMPTY = ("holds no files", "zip the built site: its index.html and everything b
 _COPY_AGAIN = "copy or upload it again; if that does not help, make the zip again"
 
 
-def extract(archive: Path, dest: Path, *, limits: ArchiveLimits = DEFAULT) -> int:
+def extract(archive: Path, dest: Path, *, limits: ArchiveLimits = DEFAULT, within: str = "") -> int:
     """Unpack `archive` into the new folder `dest` and return how many files were written.
 
     UserError naming the archive, the member and what to do, for anything that is not an honest tree of files; then `dest` does not
     exist. Files are 0644, or 0755 where the archive marks them executable (a project's scripts). `__MACOSX`, `.DS_Store` and `.git`
-    are left out.
+    are left out. within: only that folder of the archive (with forward slashes), in its place below `dest`; none is no error.
     """
     try:
         with archive.open("rb") as file:
-            members = read_members(file, limits)
+            members = read_members(file, limits, within)
             files = [member for member in members if not member.folder]
-            if not files:
+            if not files and not within:
                 raise UserError(*_EMPTY)
             with staged(dest) as folder:
                 _write_all(file, members, folder)

@@ -12,6 +12,7 @@ import stat
 import struct
 import zipfile
 from dataclasses import dataclass
+from itertools import compress
 from typing import BinaryIO
 
 from toolkit.errors import UserError
@@ -63,17 +64,22 @@ class Member:
     start: int
 
 
-def read_members(file: BinaryIO, limits: ArchiveLimits) -> list[Member]:
-    """Every member worth unpacking, in the order of the archive. UserError naming the first that must not be."""
+def read_members(file: BinaryIO, limits: ArchiveLimits, within: str = "") -> list[Member]:
+    """Every member worth unpacking, in the order of the archive. UserError naming the first that must not be.
+
+    within: only what is in this folder of the archive. The rest has to have its place in the file, and may be called what it likes.
+    """
     end = find_end(file)
-    infos = entries(file, end, limits)
+    every = entries(file, end, limits)
+    inside = [not within or decoded(info).startswith(f"{within}/") for info in every]
+    infos = list(compress(every, inside))
     paths = [_checked(info, limits) for info in infos]
     wanted = [not is_clutter(path) for path in paths]
     check_tree([(p, _is_folder(i)) for p, i, want in zip(paths, infos, wanted, strict=True) if want], limits.files)
     total = sum(info.file_size for info in infos)
     if total > limits.total_bytes:
         raise UserError(f"unpacks to {total:,} bytes, {limits.total_bytes:,} are allowed", "deploy fewer or smaller files")
-    starts = _locate(file, infos, end)
+    starts = compress(_locate(file, every, end), inside)
     return [
         Member(
             path="/".join(path),
