@@ -11,7 +11,7 @@ import boto3
 import pytest
 from botocore.validate import ParamValidator
 
-from tests.cdk.pipelined import BUILT, LONG, actions, add, pipelines, stacks
+from tests.cdk.pipelined import BUILT, CONNECTION, LONG, actions, add, pipelines, stacks
 from tests.rehearsal.iam import Call, Caller, Policies
 from tests.rehearsal.template import REGION, Deployed
 
@@ -390,3 +390,18 @@ def test_a_site_has_one_set_of_pipelines_and_that_has_a_source(cdk: None) -> Non
         SitePipeline(stack, "Second", workflow=workflow, build=SiteBuild(spec=BUILT), uploads=ZipSource())
     with pytest.raises(PropertyError, match="needs a source"):
         SitePipeline(stack, "Third", workflow=workflow, build=SiteBuild(spec=BUILT))
+
+
+def test_what_an_action_is_told_has_the_length_that_codepipeline_takes(cdk: None) -> None:
+    from aws_cdk import App, Stack
+
+    from toolkit.builds.cloud import CloudSpec
+    from toolkit.cdk import GitHubSource, ZipSource
+    from toolkit.cdk.errors import PropertyError
+
+    deep = CloudSpec(idle=True, text="", folder="/".join(["folder"] * 160))
+    github = GitHubSource(repository="we/sites", connection_arn=CONNECTION)
+    with pytest.raises(PropertyError, match=r"UserParameters of the action Release has 1\d{3} characters, CodePipeline takes 1000"):
+        add(Stack(App(), "deep"), "deep", spec=deep, github=github)
+    with pytest.raises(PropertyError, match="S3ObjectKey of the action Source has 1008 characters"):
+        add(Stack(App(), "far"), "far", uploads=ZipSource(prefix=f"{'x' * 999}/"))

@@ -11,16 +11,20 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from aws_cdk import Token
 from aws_cdk import aws_codepipeline as codepipeline
 from aws_cdk import aws_lambda as lambda_
 from aws_cdk import aws_s3 as s3
 
+from toolkit.cdk.errors import PropertyError
 from toolkit.cdk.sources import GitHubSource
 
 _L1 = codepipeline.CfnPipeline
 Stages = list[codepipeline.CfnPipeline.StageDeclarationProperty]
 SOURCE, INSPECT, DIRECT, BUILD, RELEASE, RETIRE = "Source", "Inspect", "Direct", "Build", "Release", "Retire"
 EVENT_TIME = "EventTime"
+# docs.aws.amazon.com/codepipeline/latest/APIReference/API_ActionConfiguration.html
+LONGEST_VALUE = 1000
 # `#{…}` is a variable of the execution. Never one that an author chooses the text of: it would be written into JSON as it is.
 _EXECUTION = "#{codepipeline.PipelineExecutionId}"
 _TIME = f"#{{variables.{EVENT_TIME}}}"
@@ -182,6 +186,12 @@ def _stage(
     namespace: str = "",
     only: Check | None = None,
 ) -> codepipeline.CfnPipeline.StageDeclarationProperty:
+    for key, value in configuration.items():
+        if not Token.is_unresolved(value) and len(value) > LONGEST_VALUE:
+            raise PropertyError(
+                f"{key} of the action {name} has {len(value)} characters, CodePipeline takes {LONGEST_VALUE}",
+                "shorten the folder of the site, or the prefix of uploads",
+            )
     action = _L1.ActionDeclarationProperty(
         name=name,
         action_type_id=_L1.ActionTypeIdProperty(category=category, owner="AWS", provider=provider, version="1"),
