@@ -113,6 +113,8 @@ def _caught(play: Play, lines: Sequence[Line]) -> str:
     last = lines[-1]
     if not last.wrong:
         return f"  ✗ on purpose, {play.mutation}: nobody noticed"
+    if failed(play, lines):
+        return f"  ✗ on purpose, {play.mutation}: something else went wrong first: {last.wrong[:500]}"
     return f"  ✓ on purpose, {play.mutation}: caught by “{last.says.split(':')[0]}”: {last.wrong.splitlines()[0][:150]}"
 
 

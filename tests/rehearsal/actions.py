@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlencode
 
 from botocore.exceptions import ClientError
 
@@ -25,7 +26,7 @@ _MOST_CALLS = 600
 
 
 class S3Source:
-    """The zip of a key and a version, copied into the artifact as it is."""
+    """The zip of a key and a version, copied into the artifact as it is, with its tags."""
 
     def __call__(self, turn: Turn) -> None:
         given, overrides = turn.run.configuration, turn.execution.overrides.get(turn.run.action.name, {})
@@ -42,8 +43,10 @@ class S3Source:
             found = client.get_object(Bucket=bucket, Key=key, **version)
         except ClientError as error:
             raise ActionFailed(f"{key}: {error}") from error
+        tags = client.get_object_tagging(Bucket=bucket, Key=key, VersionId=found["VersionId"])["TagSet"]
+        more = {"Tagging": urlencode({one["Key"]: one["Value"] for one in tags})} if tags else {}
         (name,) = turn.run.action.outputs
-        turn.write(name, found["Body"].read())
+        turn.write(name, found["Body"].read(), **more)
         turn.run.variables = {"BucketName": bucket, "ObjectKey": key, "VersionId": found["VersionId"], "ETag": found["ETag"]}
 
 
@@ -66,7 +69,8 @@ class GitHubSource:
         branch = overrides.get("BRANCH", given["BranchName"])
         commit = overrides.get("COMMIT_ID") or self._git("rev-parse", f"refs/heads/{branch}").decode().strip()
         (output,) = action.outputs
-        turn.write(output, self._git("archive", "--format=zip", commit))
+        # With an ACL, which takes a right of its own (github.com/aws/aws-cdk/issues/13557).
+        turn.write(output, self._git("archive", "--format=zip", commit), ACL="bucket-owner-full-control")
         said = self._git("show", "-s", "--format=%aI%x00%B", commit).decode().split("\0")
         turn.run.variables = {
             "AuthorDate": said[0],

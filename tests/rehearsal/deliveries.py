@@ -24,8 +24,6 @@ from tests.rehearsal.sites import SECRET_VALUE
 from tests.rehearsal.template import Deployed
 from tests.rehearsal.wire import Answered, Sent, s3_address
 
-_ENDED_SECONDS = 180.0
-
 
 class Deliveries:
     """What a push and an upload set going. `started` are executions, oldest first."""
@@ -60,15 +58,14 @@ class Deliveries:
 
     # --- uploads
 
-    def put(self, key: str, body: bytes, **metadata: str) -> str:
+    def put(self, key: str, body: bytes, *, tags: str = "", **metadata: str) -> str:
         """Put an object into the upload bucket, as `toolkit upload` or anybody may; its version id."""
         told = {name: quote(value) for name, value in metadata.items()}
-        found = self._session.client("s3").put_object(Bucket=self.outputs["UploadBucket"], Key=key, Body=body, Metadata=told)
+        more = {"Tagging": tags} if tags else {}
+        found = self._session.client("s3").put_object(
+            Bucket=self.outputs["UploadBucket"], Key=key, Body=body, Metadata=told, **more
+        )
         return str(found["VersionId"])
-
-    def upload(self, files: Mapping[str, str], name: str = "site.zip", **metadata: str) -> Execution:
-        """Upload a zip below the prefix, and wait for its pipeline to end."""
-        return self.started_by(lambda: self.put(self.outputs["UploadPrefix"] + name, zipped(files), **metadata))[0].wait()
 
     def started_by(self, act: Callable[[], Any]) -> list[Execution]:
         """The executions that something starts."""
@@ -107,13 +104,6 @@ class Deliveries:
         assert not unknown, f"StartPipelineExecution knows no {unknown}"
         variables = {one["name"]: one["value"] for one in given.get("variables", ())}
         self.pipelines.start(name, variables=variables, revisions=given.get("sourceRevisions", ()), trigger="CloudWatchEvent")
-
-    # --- what came of it
-
-    def settle(self) -> None:
-        """Until nothing runs any more."""
-        for one in list(self.pipelines.executions):
-            one.wait(_ENDED_SECONDS)
 
     def close(self) -> None:
         self.pipelines.close()

@@ -112,9 +112,9 @@ class Turn:
         self.run.artifacts[name] = (pipeline.bucket, key)
         return pipeline.bucket, key
 
-    def write(self, name: str, body: bytes) -> None:
+    def write(self, name: str, body: bytes, **more: str) -> None:
         bucket, key = self.place(name)
-        self.session.client("s3").put_object(Bucket=bucket, Key=key, Body=body)
+        self.session.client("s3").put_object(Bucket=bucket, Key=key, Body=body, **more)
 
 
 Provider = Callable[[Turn], None]

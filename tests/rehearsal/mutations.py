@@ -17,20 +17,21 @@ SHOP = "shop"
 
 @dataclass(frozen=True)
 class Mistake:
-    """What is changed in the stack of `site`, and the scenarios that are played to find it."""
+    """What is changed in the stack of `site`, the scenarios that are played to find it, and a word that they must find it by."""
 
     change: Mutation
     played: tuple[Scenario, ...]
     site: str
+    because: str
 
 
 # By what is done.
 MUTATIONS: dict[str, Mistake] = {}
 
 
-def mutation(says: str, *played: Scenario, site: str = SHOP) -> Callable[[Mutation], Mutation]:
+def mutation(says: str, *played: Scenario, site: str = SHOP, because: str = "") -> Callable[[Mutation], Mutation]:
     def add(change: Mutation) -> Mutation:
-        MUTATIONS[says] = Mistake(change, played, site)
+        MUTATIONS[says] = Mistake(change, played, site, because)
         return change
 
     return add

@@ -27,12 +27,13 @@ LAG_SECONDS = 60.0
 
 @dataclass(frozen=True)
 class Play:
-    """Scenarios by name, in order, on one stage; with `mutation`, in which the first one that fails has caught it."""
+    """Scenarios by name, in order, on one stage; with `mutation`, in which the first one that fails has caught it, if `because`."""
 
     site: str
     names: tuple[str, ...]
     lag: float = 0
     mutation: str = ""
+    because: str = ""
 
 
 @dataclass(frozen=True)
@@ -71,7 +72,10 @@ def plays() -> list[Play]:
 
 def mutated() -> list[Play]:
     names = {play: says for says, play in SCENARIOS.items()}
-    return [Play(one.site, tuple(names[play] for play in one.played), mutation=says) for says, one in MUTATIONS.items()]
+    return [
+        Play(one.site, tuple(names[play] for play in one.played), mutation=says, because=one.because)
+        for says, one in MUTATIONS.items()
+    ]
 
 
 def quick() -> list[Play]:
@@ -115,5 +119,6 @@ def _perform(stage: Stage, says: str) -> Line:
 
 
 def failed(play: Play, lines: Sequence[Line]) -> bool:
-    """Whether this speaks against the release, or, of a mutation, against the rehearsal."""
-    return not any(line.wrong for line in lines) if play.mutation else any(line.wrong for line in lines)
+    """Whether this speaks against what is played, or, of a mutation, against the rehearsal: one for another reason is none."""
+    wrong = [line.wrong for line in lines if line.wrong]
+    return not any(play.because in one for one in wrong) if play.mutation else bool(wrong)

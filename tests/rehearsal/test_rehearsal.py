@@ -54,3 +54,5 @@ def test_a_mistake_that_nobody_notices_is_a_failure() -> None:
     assert not failed(Play("shop", ("a",)), [held])
     assert failed(Play("shop", ("a",), mutation="m"), [held])
     assert not failed(Play("shop", ("a", "b"), mutation="m"), [held, broken])
+    assert not failed(Play("shop", ("a", "b"), mutation="m", because="404"), [held, broken])
+    assert failed(Play("shop", ("a", "b"), mutation="m", because="no such role"), [held, broken])

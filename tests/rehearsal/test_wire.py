@@ -45,6 +45,11 @@ def asked(service: str, ask: Callable[[Any], Any]) -> list[str]:
         (lambda s3: s3.get_object(Bucket="files", Key="a", VersionId="3"), [f"s3:GetObjectVersion on {FILES}/a"]),
         (lambda s3: s3.head_object(Bucket="files", Key="a"), [f"s3:GetObject on {FILES}/a"]),
         (lambda s3: s3.put_object(Bucket="files", Key="a", Body=b"x"), [f"s3:PutObject on {FILES}/a"]),
+        (
+            lambda s3: s3.put_object(Bucket="files", Key="a", Body=b"x", ACL="bucket-owner-full-control", Tagging="a=b"),
+            [f"s3:{name} on {FILES}/a" for name in ("PutObject", "PutObjectAcl", "PutObjectTagging")],
+        ),
+        (lambda s3: s3.get_object_tagging(Bucket="files", Key="a", VersionId="3"), [f"s3:GetObjectVersionTagging on {FILES}/a"]),
         (lambda s3: s3.list_objects_v2(Bucket="files", Prefix="a/"), [f"s3:ListBucket on {FILES}"]),
         (
             lambda s3: s3.delete_objects(Bucket="files", Delete={"Objects": [{"Key": "a"}, {"Key": "b&c"}]}),

@@ -21,9 +21,9 @@ from toolkit.engine.release import history
 _PREFIX = "uploads/"
 
 
-def put(stage: Stage, key: str, body: bytes, **metadata: str) -> Execution:
+def put(stage: Stage, key: str, body: bytes, **told: str) -> Execution:
     """Upload it; the one execution that starts."""
-    started = stage.deliveries.started_by(lambda: stage.deliveries.put(key, body, **metadata))
+    started = stage.deliveries.started_by(lambda: stage.deliveries.put(key, body, **told))
     names = [one.pipeline.name for one in started]
     check(names == [stage.outputs["UploadPipeline"]], f"{key} started {names or 'nothing'}")
     return started[0]
@@ -39,7 +39,8 @@ def upload_live(stage: Stage, name: str = "site.zip") -> str:
 @scenario("a zip of a built site goes live by itself, without a build")
 def upload_site(stage: Stage) -> None:
     version = mark()
-    done = fine(stage, put(stage, f"{_PREFIX}site.zip", zipped(files(version)), who="Ada Löw", message="Spring", commit="1a2b3c4"))
+    told = {"who": "Ada Löw", "message": "Spring", "commit": "1a2b3c4"}
+    done = fine(stage, put(stage, f"{_PREFIX}site.zip", zipped(files(version)), tags="team=web", **told))
     check(not done.stages.get("Build") or done.stages["Build"] == SKIPPED, f"it was built: {done.stages}")
     check(done.run("Direct").variables["Outcome"] == "released", f"it ended {done.run('Direct').variables}")
     serves(stage, version)

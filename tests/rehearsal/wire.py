@@ -97,10 +97,12 @@ def _s3(sent: Sent) -> Iterator[Call]:
             yield Call("s3:ListBucket", whole, TLS)
         case "GetBucketVersioning":
             yield Call("s3:GetBucketVersioning", whole, TLS)
-        case "GetObject" | "HeadObject":
-            yield Call("s3:GetObjectVersion" if query.get("versionId") else "s3:GetObject", one, TLS)
+        case "GetObject" | "HeadObject" | "GetObjectTagging":
+            what = "Tagging" if sent.operation == "GetObjectTagging" else ""
+            yield Call(f"s3:GetObject{'Version' if query.get('versionId') else ''}{what}", one, TLS)
         case "PutObject" | "CreateMultipartUpload" | "UploadPart" | "CompleteMultipartUpload":
-            yield Call("s3:PutObject", one, TLS)
+            beside = {"Acl": sent.header("x-amz-acl"), "Tagging": sent.header("x-amz-tagging")}
+            yield from (Call(f"s3:PutObject{name}", one, TLS) for name, is_there in {"": True, **beside}.items() if is_there)
         case "CopyObject":
             yield Call("s3:PutObject", one, TLS)
             source = unquote(sent.header("x-amz-copy-source")).lstrip("/").split("?")[0]
