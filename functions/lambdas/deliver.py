@@ -7,6 +7,7 @@ EventBridge's clocks. An execution has the name of the action that started it, s
 from __future__ import annotations
 
 import re
+import uuid
 from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
@@ -92,7 +93,7 @@ def _listed(job: Job, services: Services) -> tuple[SourceFacts, str]:
         found: Sequence[Action] = pipelines.actions(services.session, pipeline, execution)
         facts, own = pipelines.source(found), pipelines.running(found, action)
         if facts and own:
-            return facts, own
+            return facts, _execution_name(own)
         if services.clock() >= until:
             break
         services.sleep(_PAUSE_SECONDS)
@@ -101,6 +102,11 @@ def _listed(job: Job, services: Services) -> tuple[SourceFacts, str]:
     if pipelines.is_over(found, action):
         raise UserError(f"the action {action} of the execution {execution} is over", "try the stage again")
     return facts, job.id
+
+
+def _execution_name(action: str) -> str:
+    """An action's id, which no page says the form of: the function may look at executions named by ids of jobs' form only."""
+    return action if _ID.fullmatch(action) else str(uuid.uuid5(uuid.NAMESPACE_OID, action))
 
 
 def _channel(job: Job, facts: SourceFacts) -> str:

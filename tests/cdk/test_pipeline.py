@@ -250,7 +250,7 @@ def test_roles_of_pipelines_word_for_word(made: dict[str, Deployed]) -> None:
     connection = ["codeconnections:UseConnection"]
     ends = ["codepipeline:PutJobFailureResult", "codepipeline:PutJobSuccessResult"]
     common = {"ArtifactBucket": bucket, "Functions": ["lambda:InvokeFunction"], "Lists": ["lambda:ListFunctions"], "Jobs": ends}
-    build = {"Build": ["codebuild:BatchGetBuilds", "codebuild:StartBuild"]}
+    build = {"Build": ["codebuild:BatchGetBuilds", "codebuild:StartBuild", "codebuild:StopBuild"]}
     reads = ["s3:GetObject", "s3:GetObjectTagging", "s3:GetObjectVersion", "s3:GetObjectVersionTagging"]
     wanted = {
         ("github", "Live"): {"Connection": connection, **build, **common},

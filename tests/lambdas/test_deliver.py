@@ -286,6 +286,16 @@ def test_an_action_that_is_not_listed_yet_is_waited_for(world: World) -> None:
     assert world.fake.starts == [own]
 
 
+def test_an_action_whose_id_has_another_form_is_followed_as_well(world: World) -> None:
+    execution, _ = world.fake.execution(GITHUB, started=world.started, own="action/2026.11")
+    first = world.run(world.event(execution, to="live"))
+    again = world.run(world.event(execution, to="live"))
+    assert set(world.fake.starts) == {first["continuationToken"]} and again == first
+    world.fake.end(first["continuationToken"], status="SUCCEEDED", output=json.dumps(RELEASED))
+    back = world.run(world.event(execution, to="live", token=first["continuationToken"]))
+    assert back["outputVariables"]["Outcome"] == "released"
+
+
 def test_one_that_is_never_listed_goes_by_its_job(world: World) -> None:
     execution, _ = world.fake.execution(GITHUB, started=world.started)
     del world.fake.listed[execution][0]

@@ -78,8 +78,10 @@ def _boundary(scope: Scope) -> Iterator[Statement]:
         used = [f"{service}:UseConnection" for service in _services(scope)]
         yield Statement("Connection", used, connections(scope), "the repository is read")
     if facts.builds:
-        started = ("codebuild:StartBuild", "codebuild:BatchGetBuilds")
-        yield Statement("Builds", started, projects(scope), "a pipeline starts a build and waits for it")
+        started = ("codebuild:StartBuild", "codebuild:StopBuild", "codebuild:BatchGetBuilds")
+        yield Statement(
+            "Builds", started, projects(scope), "a pipeline starts a build, waits for it, and stops it when it is stopped"
+        )
         yield Statement("Secrets", ("ssm:GetParameters",), [scope.arn("ssm", "parameter/*")], "a build's own secrets")
 
 

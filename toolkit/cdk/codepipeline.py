@@ -96,6 +96,7 @@ def _calls(functions: Sequence[lambda_.IFunction], build: BuildProject | None) -
     arns = [function.function_arn for function in functions]
     statements = [iam.PolicyStatement(sid="Functions", actions=["lambda:InvokeFunction"], resources=arns)]
     if build:
-        actions = ["codebuild:BatchGetBuilds", "codebuild:StartBuild"]
+        # The last one for whoever stops an execution: without it the build goes on, and costs, until its time is over.
+        actions = ["codebuild:BatchGetBuilds", "codebuild:StartBuild", "codebuild:StopBuild"]
         statements.append(iam.PolicyStatement(sid="Build", actions=actions, resources=[build.project.project_arn]))
     return statements
