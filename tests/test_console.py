@@ -96,6 +96,14 @@ def test_tables_fit_the_terminal_and_nothing_is_cut_in_a_pipe() -> None:
     assert "x" * 200 in out.getvalue()
 
 
+def test_a_line_below_a_row_is_whole_on_a_terminal() -> None:
+    it, out, _ = console(terminal=True)
+    it.table(["n", "name"], [["1", "x" * 200], ["2", "y"]], ["first → " + "z" * 90, ""])
+    lines = out.getvalue().splitlines()
+    assert len(lines) == 4 and len(lines[1]) == 80
+    assert lines[2] == f"  first → {'z' * 90}" and lines[3].startswith("2  y")
+
+
 def test_wide_characters_and_styles_keep_columns_straight() -> None:
     it, out, _ = console(terminal=True)
     it.table(["a", "b"], [["日本", "1"], [it.style("ab", "red"), "2"]])

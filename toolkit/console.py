@@ -16,6 +16,7 @@ import threading
 import unicodedata
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from itertools import zip_longest
 from pathlib import PurePath
 from typing import TextIO
 
@@ -71,8 +72,11 @@ class Console:
         """`text` in the named styles (bold, dim, red, green ...) if stdout shows them, else unchanged."""
         return text if self.json else _styled(self.out, text, *names)
 
-    def table(self, headers: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
-        """Columns for people. On a terminal the widest column gives way, unless it holds addresses; in a pipe nothing is cut."""
+    def table(self, headers: Sequence[str], rows: Sequence[Sequence[object]], below: Sequence[str] = ()) -> None:
+        """Columns for people. On a terminal the widest column gives way, unless it holds addresses; in a pipe nothing is cut.
+
+        `below` has a line for each row that is to be read whole: it stands under its row, and "" is none.
+        """
         if self.json:
             return
         cells = [[_clean(str(cell)) for cell in row] for row in rows]
@@ -83,9 +87,11 @@ class Console:
             _shrink(widths, cut or [*range(len(widths))], shutil.get_terminal_size((80, 24)).columns)
         head = [self.style(text, "bold") for text in headers]
         more = "…" if _can_encode(self.out, "…") else "~"
-        for row in [head, *cells]:
+        for row, line in zip_longest([head, *cells], ["", *below], fillvalue=""):
             padded = [_fit(cell, width, more) for cell, width in zip(row, widths, strict=True)]
             self.say("  ".join(padded).rstrip())
+            if line:
+                self.say(f"  {_clean(line)}")
 
     @contextmanager
     def progress(self, title: str, total: int | None, unit: str = "files") -> Iterator[Progress]:

@@ -40,7 +40,7 @@ def test_status_tells_what_is_under_way_and_what_came(run: Cli, account: FakeAcc
         ("source", "done", 3), ("build", "done", 62), ("publish", "done", 5), ("verify", "done", 1.5), ("flip", "done", 0.5),
     ]  # fmt: skip
     shown = run("status").out
-    assert "source 3.0 s → build 1 min 2 s → publish 5.0 s → verify 1.5 s → flip 0.5 s" in shown
+    assert "\n  source 3.0 s → build 1 min 2 s → publish 5.0 s → verify 1.5 s → flip 0.5 s\n" in shown
     assert "push pr/x 1a2b3c4" in shown and "source 2.0 s → build running" in shown
     assert f"upload/c: inspect failed: site.zip holds no files\n  {CONSOLE}/blog-upload/executions/c/" in shown
 

@@ -46,8 +46,9 @@ def _show(found: list[Delivery], console: Console) -> None:
     rows = []
     for one in found:
         what = " ".join(part for part in (one.source, one.branch, one.commit[:7], one.message) if part)
-        rows.append((common.age(one.started), what, one.channel, one.outcome or one.state, _stages(one)))
-    console.table(("delivered", "what", "channel", "state", "stages"), rows)
+        rows.append((common.age(one.started), what, one.channel, one.outcome or one.state))
+    # What a delivery went through is wider than most terminals leave beside the rest, and is what is looked for.
+    console.table(("delivered", "what", "channel", "state"), rows, [_stages(one) for one in found])
     for one in found:
         if one.state == DONE:
             break  # what failed before is mended
