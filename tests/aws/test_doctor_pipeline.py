@@ -61,6 +61,10 @@ def action(stage: str, status: str, message: str = "") -> dict[str, Any]:
     return {"stageName": stage, "actionName": stage, "status": status, "output": {"executionResult": result}}
 
 
+def encrypted(**default: str) -> dict[str, Any]:
+    return {"ServerSideEncryptionConfiguration": {"Rules": [{"ApplyServerSideEncryptionByDefault": default}]}}
+
+
 GOOD: dict[str, Answer] = {
     **HEALTHY,
     "cloudformation.DescribeStacks": with_outputs(ALL),
@@ -68,6 +72,7 @@ GOOD: dict[str, Answer] = {
     "s3.HeadBucket": {"BucketRegion": "eu-west-1"},
     "s3.GetBucketVersioning": {"Status": "Enabled"},
     "s3.GetBucketNotificationConfiguration": {"EventBridgeConfiguration": {}},
+    "s3.GetBucketEncryption": encrypted(SSEAlgorithm="AES256"),
     "eventbridge.ListRuleNamesByTarget": {"RuleNames": ["shop-rule"]},
     "eventbridge.DescribeRule": {"Name": "shop-rule", "State": "ENABLED"},
     "ssm.DescribeParameters": {"Parameters": [{"Name": "/toolkit/shop/NPM_TOKEN", "Type": "SecureString"}]},
@@ -130,6 +135,8 @@ WRONG: list[tuple[str, str, str, str, str, Answer]] = [
     ("uploads", PROBLEM, "no versions", "put-bucket-versioning --bucket our-zips", "s3.GetBucketVersioning", {}),
     ("uploads", PROBLEM, "no versions", "Status=Enabled", "s3.GetBucketVersioning", {"Status": "Suspended"}),
     ("uploads", PROBLEM, "EventBridge", '{"EventBridgeConfiguration": {}}', "s3.GetBucketNotificationConfiguration", {}),
+    ("uploads", PROBLEM, "encrypts with the key arn:of-ours", "delete-bucket-encryption --bucket our-zips",
+     "s3.GetBucketEncryption", encrypted(SSEAlgorithm="aws:kms", KMSMasterKeyID="arn:of-ours")),
     ("uploads", PROBLEM, "shop-rule is switched off", "aws events enable-rule --name shop-rule",
      "eventbridge.DescribeRule", {"Name": "shop-rule", "State": "DISABLED"}),
     ("uploads", PROBLEM, "no rule starts", "get-template --stack-name toolkit-site-shop",
@@ -152,7 +159,9 @@ WRONG: list[tuple[str, str, str, str, str, Answer]] = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize(("topic", "state", "what", "fix", "operation", "answer"), WRONG, ids=lambda value: str(value)[:40])
+@pytest.mark.parametrize(
+    ("topic", "state", "what", "fix", "operation", "answer"), WRONG, ids=[f"{topic}: {what}" for topic, _, what, *_ in WRONG]
+)
 def test_what_is_wrong_is_found(site: Surgery, topic: str, state: str, what: str, fix: str, operation: str, answer: Answer) -> None:
     site.aws.said[operation] = answer
     found = [one for one in on(site, topic) if one[0] == state]

@@ -154,6 +154,7 @@ SERVICES = {"route-53": "route53", "secrets-manager": "secretsmanager", "eventbr
 NAMES = {
     "s3:HeadBucket": "s3:ListBucket",
     "s3:GetBucketNotificationConfiguration": "s3:GetBucketNotification",
+    "s3:GetBucketEncryption": "s3:GetEncryptionConfiguration",
 }
 
 

@@ -160,6 +160,7 @@ def damaged() -> bytes:
         (zipped({"index.html": "0" * 3_000_000}), "looks like a zip bomb"),
         (damaged(), "is damaged"),
     ],
+    ids=["truncated", "empty", "no zip", "no files", "leads out", "absolute", "link", "bomb", "damaged"],
 )
 def test_a_zip_that_is_not_sound_fails_with_the_reason_in_words(world: World, body: bytes, said: str) -> None:
     message = world.run(body)["failureDetails"]["message"]

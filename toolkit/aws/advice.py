@@ -63,7 +63,11 @@ class AwsAdvisor:
             Examination("certificate", domains.certificate, "acm:DescribeCertificate and cloudformation:DescribeStackResources"),
             Examination("quotas", account.quotas, "cloudfront:List* and servicequotas:ListServiceQuotas"),
             Examination("connection", pipeline.connection, "codeconnections:GetConnection"),
-            Examination("uploads", doctor_uploads.bucket, "s3:ListBucket, s3:GetBucketVersioning and s3:GetBucketNotification"),
+            Examination(
+                "uploads",
+                doctor_uploads.bucket,
+                "s3:ListBucket, s3:GetBucketVersioning, s3:GetBucketNotification and s3:GetEncryptionConfiguration",
+            ),
             Examination("uploads", doctor_uploads.rule, "events:ListRuleNamesByTarget and events:DescribeRule"),
             Examination("secrets", pipeline.secrets, "ssm:DescribeParameters and secretsmanager:DescribeSecret"),
             Examination("GitHub", doctor_identity.provider, "iam:ListOpenIDConnectProviders"),

@@ -41,7 +41,7 @@ def bucket(patient: Patient) -> Iterator[Finding]:
             "name a bucket of that region in [aws.uploads], or leave `bucket` out: then `toolkit up` makes one",
         )
         return
-    faults = [*_versioning(client, name), *_events(client, name)]
+    faults = [*_versioning(client, name), *_events(client, name), *(_encryption(client, name) if own else ())]
     yield from faults or [fine(f"{name} keeps versions and tells EventBridge of new objects")]
 
 
@@ -86,3 +86,15 @@ def _events(client: Any, bucket: str) -> Iterator[Finding]:
         wanted = json.dumps({**there, "EventBridgeConfiguration": {}})
         fix = f"aws s3api put-bucket-notification-configuration --bucket {bucket} --notification-configuration '{wanted}'"
         yield wrong(f"the bucket {bucket} does not tell EventBridge of new objects: an upload would start nothing", fix)
+
+
+def _encryption(client: Any, bucket: str) -> Iterator[Finding]:
+    """The roles have no right to a key: AWS's own lets in whoever may read the bucket, another one does not."""
+    rules = client.get_bucket_encryption(Bucket=bucket)["ServerSideEncryptionConfiguration"]["Rules"]
+    for default in (rule.get("ApplyServerSideEncryptionByDefault", {}) for rule in rules):
+        key = default.get("KMSMasterKeyID", "")
+        if default.get("SSEAlgorithm", "").startswith("aws:kms") and key and not key.endswith("alias/aws/s3"):
+            yield wrong(
+                f"the bucket {bucket} encrypts with the key {key}, which the pipeline may not use",
+                f"aws s3api delete-bucket-encryption --bucket {bucket} (S3 then uses keys of its own), or leave `bucket` out",
+            )

@@ -126,7 +126,7 @@ def doctor(scope: Scope) -> Iterator[Statement]:
         asked = [f"{service}:GetConnection" for service in _services(scope)]
         yield Statement("Connection", asked, connections(scope), "whether it waits for a person")
     if facts.uploads:
-        looks = ("s3:ListBucket", "s3:GetBucketVersioning", "s3:GetBucketNotification")
+        looks = ("s3:ListBucket", "s3:GetBucketVersioning", "s3:GetBucketNotification", "s3:GetEncryptionConfiguration")
         there = _own_bucket(scope) or [scope.bucket(scope.name(is_lower=True))]
         yield Statement("UploadBucket", looks, there, "whether the bucket can start a pipeline")
         yield Statement("UploadRule", ("events:DescribeRule",), [scope.arn("events", f"rule/{scope.name()}")], "whether it is on")
