@@ -47,6 +47,7 @@ class Execution:
     began: float
     status: str = "InProgress"
     revision: str = ""
+    trigger: str = "WebhookV2"
     actions: list[Action] = field(default_factory=list)
 
     def act(self, name: str, status: str = "Succeeded", began: float = 0.0, ended: float = 0.0, **more: Any) -> Action:
@@ -200,7 +201,7 @@ def _summary(one: Execution) -> Mapping[str, Any]:
         "startTime": _moment(one.began),
         "lastUpdateTime": _moment(one.began),
         "sourceRevisions": revisions,
-        "trigger": {"triggerType": "WebhookV2", "triggerDetail": "x"},
+        "trigger": {"triggerType": one.trigger, "triggerDetail": "x"},
         "executionMode": "PARALLEL",
     }
 

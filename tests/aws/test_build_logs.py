@@ -59,6 +59,29 @@ def test_a_build_that_has_still_to_begin_is_waited_for(run: Cli, pipelines: Fake
     assert run("logs", "--follow", "--delivery", "live/a").out == "hello\n"
 
 
+def test_after_a_push_it_is_its_build_that_is_followed(run: Cli, pipelines: FakePipelines) -> None:
+    """Not the last one, which ended before; and one fault on the way does not matter."""
+    end(pipelines, build(pipelines, "old", 1.0, "old"))
+    made = pipelines.execution("blog-live", "new", 2.0)
+
+    def begins() -> None:
+        pipelines.builds["blog:new"] = Build("blog:new", ["hello"], "SUCCEEDED")
+        made.act("Build", "InProgress", result={"externalExecutionId": "blog:new"})
+
+    fault = lambda: pipelines.fail("ListActionExecutions", "ThrottlingException")  # noqa: E731
+    pipelines.then(lambda: made.act("Source", variables=PUSHED), fault, begins)
+    outcome = run("logs", "--follow")
+    assert outcome.code == 0 and outcome.out == "hello\n" and "waiting for the build of delivery live/new" in outcome.err
+    assert run("logs").out == "hello\n"
+
+
+def test_what_comes_to_no_build_is_not_waited_for(run: Cli, pipelines: FakePipelines) -> None:
+    made = pipelines.execution("blog-live", "a", 1.0)
+    pipelines.then(lambda: made.act("Source", variables=PUSHED), lambda: made.act("Release", "InProgress"))
+    outcome = run("logs", "--follow")
+    assert outcome.code == 1 and "live/a has built nothing" in outcome.err and pipelines.waits == 2
+
+
 def test_ctrl_c_leaves_the_build_alone(run: Cli, pipelines: FakePipelines) -> None:
     build(pipelines, "a", 1.0, "one")
 
@@ -115,7 +138,9 @@ def test_a_build_that_never_began(run: Cli, pipelines: FakePipelines) -> None:
 def test_a_delivery_without_a_build(run: Cli, pipelines: FakePipelines) -> None:
     pipelines.execution("blog-live", "a", 1.0, "Succeeded").act("Release")
     assert said(run("logs", "--delivery", "live/a", "--json"))["what"] == "live/a has built nothing"
-    assert "never built" in str(said(run("logs", "--json"))["what"])
+    assert "none of the last deliveries of blog built anything" in str(said(run("logs", "--json"))["what"])
+    pipelines.executions.clear()
+    assert said(run("logs", "--json"))["what"] == "blog was never built"
     for id in ("live/none", "upload/a", "nonsense", "live/"):
         assert f"no delivery {id}" in str(said(run("logs", "--delivery", id, "--json"))["what"]).replace("'", "")
 

@@ -115,6 +115,15 @@ def test_a_run_that_released_nothing(run: Cli, account: FakeAccount, pipelines: 
     assert (found["outcome"], found["version"], found["channel"]) == ("skipped", "", "live")
 
 
+def test_what_pipelines_do_when_they_are_made_is_no_delivery(run: Cli, account: FakeAccount, pipelines: FakePipelines) -> None:
+    """Each runs once by itself: that of zips fails for there is none, that of live releases what was pushed already."""
+    account.set_up(PullPipeline="blog-pull", ClosedPipeline="blog-closed", **GITHUB, **ZIP)
+    for number, key in enumerate(("live", "preview", "pull", "closed", "upload")):
+        made = pipelines.execution(f"blog-{key}", f"first-{key}", number, "Failed" if key == "upload" else "Succeeded")
+        made.trigger = "CreatePipeline"
+    assert [it["id"] for it in run("status", "--json").data["deliveries"]] == ["live/first-live"]
+
+
 def test_words_of_a_failed_release_come_once(run: Cli, account: FakeAccount, pipelines: FakePipelines) -> None:
     """The action that failed is the step that failed, unless the step did what it had to."""
     account.set_up(**GITHUB)

@@ -74,15 +74,17 @@ class PipelineDeliveries:
     def log(self, id: str, *, follow: bool) -> Iterator[str]:
         key, execution = self._parsed(id)
         while True:
-            found = self._execution(key, execution)
-            action = self._actions(key, execution).get(stages.BUILD)
+            found, actions = patiently(lambda: (self._execution(key, execution), self._actions(key, execution)), self.wait)
+            action = actions.get(stages.BUILD)
             if action and (build := stages.build_of(action)):
                 yield from BuildLogs(self._session, self._sleep).lines(build, follow=follow)
                 return
             if action and action["status"] != "InProgress":
                 said = stages.of_action(stages.BUILD, action).says
                 raise UserError(f"the build of {id} did not begin: {said}", "see `toolkit status`, then `toolkit doctor`")
-            if not follow or found["status"] not in ("InProgress", "Stopping"):
+            # What is released without a build comes to none, however long it takes.
+            is_over = found["status"] not in ("InProgress", "Stopping") or any(name in actions for name in stages.RELEASES)
+            if not follow or is_over:
                 raise UserError(f"{id} has built nothing", "see `toolkit status` for how far it came")
             self.wait()
 
@@ -135,13 +137,22 @@ class PipelineDeliveries:
         return sorted(found, key=lambda one: stages.seconds_of(one[1].get("startTime")), reverse=True)[:count]
 
     def _summaries(self, key: str, count: int) -> Iterator[Mapping[str, Any]]:
-        """The last executions of one pipeline, newest first."""
+        """The last executions of one pipeline that deliver something, newest first."""
         name = self.pipelines[key]
         with asking(f"the pipeline {name}", "codepipeline:ListPipelineExecutions"):
             pages = self._client.get_paginator("list_pipeline_executions").paginate(
                 pipelineName=name, PaginationConfig={"PageSize": min(count, 100)}
             )
-            yield from islice((one for page in pages for one in page["pipelineExecutionSummaries"]), count)
+            found = (one for page in pages for one in page["pipelineExecutionSummaries"])
+            yield from islice((one for one in found if not self._is_idle(key, one)), count)
+
+    def _is_idle(self, key: str, summary: Mapping[str, Any]) -> bool:
+        """Whether it is the run that a pipeline begins by itself when it is made, and that comes to nothing.
+
+        There is no zip then, and the branch of the other pipelines goes live; where tags do, it has a preview (`toolkit.cdk.pipelines`).
+        """
+        is_first = summary.get("trigger", {}).get("triggerType") == "CreatePipeline"
+        return is_first and (key in ("upload", "closed") or (key != "live" and not self._is_tagged))
 
     def _execution(self, key: str, execution: str) -> Mapping[str, Any]:
         name = self.pipelines[key]

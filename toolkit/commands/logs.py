@@ -1,6 +1,6 @@
 """Print the build log of a version, of what a channel serves, or of the last build (also one that failed).
 
-With --follow the build that runs now is shown line by line until it ends; Ctrl-C leaves it alone.
+With --follow the build that runs now, or is about to begin, is shown line by line until it ends; Ctrl-C leaves it alone.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from toolkit.commands import common
 from toolkit.engine import channels, layout
-from toolkit.engine.deliveries import RUNNING, Delivery, moment
+from toolkit.engine.deliveries import RUNNING, Deliveries, Delivery, moment
 from toolkit.engine.errors import NotFound
 from toolkit.engine.target import Target
 from toolkit.errors import UsageError, UserError
@@ -21,6 +21,10 @@ if TYPE_CHECKING:
     from toolkit.console import Console
 
 _LOOK_BACK = 20
+# How many of the last deliveries are looked at for one that is about to be built.
+_SOON = 5
+# The stages before a build.
+_BEFORE = ("source", "inspect")
 HELP = "print the build log of a version or of the last build"
 
 
@@ -78,6 +82,10 @@ def _last(target: Target, site: str, follow: bool, console: Console) -> None:
     deliveries = target.deliveries(site)
     last = deliveries.last_build() if deliveries else None
     log = Workspace(site).last_log()
+    if deliveries and follow and not (last and last.state == RUNNING) and (coming := _coming(deliveries)):
+        console.note(f"waiting for the build of delivery {coming.id}")
+        _print(site, None, coming.id, deliveries.log(coming.id, follow=True), console)
+        return
     if deliveries and last and (log is None or last.started >= moment(log.name) or last.state == RUNNING):
         if follow and last.state != RUNNING:
             console.note("no build runs now; this is the last one")
@@ -85,8 +93,20 @@ def _last(target: Target, site: str, follow: bool, console: Console) -> None:
         _print(site, None, last.id, deliveries.log(last.id, follow=follow), console)
         return
     if log is None:
-        raise UserError(f"{site} was never built on this machine", "build it with `toolkit deploy`")
+        raise _nothing(site, bool(deliveries and deliveries.recent(1)))
     _print(site, None, None, _lines(log.read_bytes()), console)
+
+
+def _coming(deliveries: Deliveries) -> Delivery | None:
+    """A delivery that has not come to its build yet, as in the first seconds after a push."""
+    running = (one for one in deliveries.recent(_SOON) if one.state == RUNNING)
+    return next((one for one in running if all(stage.name in _BEFORE for stage in one.stages)), None)
+
+
+def _nothing(site: str, is_delivered: bool) -> UserError:
+    if is_delivered:
+        return UserError(f"none of the last deliveries of {site} built anything, nor did this machine", "see `toolkit status`")
+    return UserError(f"{site} was never built", "push it, or build it with `toolkit deploy`")
 
 
 def _print(site: str, version: str | None, delivery: str | None, lines: Iterator[str], console: Console) -> None:
