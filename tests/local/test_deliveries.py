@@ -83,7 +83,9 @@ def test_an_upload_from_the_folder_to_its_end(site: Site) -> None:
     assert (waiting.state, waiting.channel, waiting.source) == ("waiting", "live", "upload")
     assert abs(waiting.started - time.time()) < 60
     site.move(id, "work", RELEASED.splitlines()[0])
-    assert site.deliveries.one(id).state == "running"
+    assert stages(site.deliveries.one(id))[0][:2] == ("source", "running")
+    site.move(id, "work", RELEASED.splitlines()[0] + "\n[install] npm ci\n")
+    assert stages(site.deliveries.one(id))[0][:2] == ("build", "running")
     site.move(id, "done", RELEASED)
     done = site.deliveries.one(id)
     assert (done.state, done.outcome, done.version) == ("done", "released", "20261121T180001Z-63501ff")
@@ -98,13 +100,13 @@ def test_a_failed_upload_says_why(site: Site) -> None:
     assert (found.state, found.channel, found.version) == ("failed", "preview/x", "")
     assert found.failed and found.failed.name == "build"
     assert found.failed.says == (
-        "the build failed in phase build with exit code 1: false\n| no such file. mend what the last lines say"
+        "the build failed in phase build with exit code 1: false\n| no such file\nmend what the last lines say"
     )
     site.move(
         other := site.upload(), "failed", "2026-11-21T18:00:02Z failed: given up: the program ended 3 times\ndeploy it by hand\n"
     )
     failed = site.deliveries.one(other).failed
-    assert failed and (failed.name, failed.says) == ("release", "deploy it by hand")
+    assert failed and (failed.name, failed.says) == ("release", "given up: the program ended 3 times. deploy it by hand")
 
 
 def test_nobody_takes_uploads_without_a_server(site: Site, tmp_path: Path) -> None:
@@ -144,10 +146,20 @@ def test_the_newest_come_first_and_no_more_than_asked_for(site: Site) -> None:
     assert [one.channel for one in found[:2]] == ["live", "preview/x"]
 
 
-@pytest.mark.parametrize("id", ["upload/none.zip", "trigger/none", "nonsense", "upload/../repo.git", "upload/", "build/x"])
+def test_an_ending_in_capitals_is_one_too(site: Site) -> None:
+    (site.uploads / "SITE.ZIP").write_bytes(b"some zip")
+    (site.uploads / "notes.txt").touch()
+    assert [one.id for one in site.deliveries.recent(5)] == ["upload/SITE.ZIP"]
+
+
+@pytest.mark.parametrize(
+    "id", ["upload/none.zip", "trigger/none", "nonsense", "upload/../repo.git", "upload/", "build/x", "build/../x", "x"]
+)
 def test_ids_of_nothing(site: Site, id: str) -> None:
-    with pytest.raises(UserError, match="has no delivery"):
-        site.deliveries.one(id)
+    (site.folder / "x.log").write_text("not of a delivery")
+    for ask in (site.deliveries.one, lambda it: list(site.deliveries.log(it, follow=False))):
+        with pytest.raises(UserError, match="has no delivery"):
+            ask(id)
 
 
 def test_what_was_triggered_runs_as_long_as_its_log_is_held(site: Site) -> None:

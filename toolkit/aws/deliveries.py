@@ -149,7 +149,7 @@ class PipelineDeliveries:
     def _is_idle(self, key: str, summary: Mapping[str, Any]) -> bool:
         """Whether it is the run that a pipeline begins by itself when it is made, and that comes to nothing.
 
-        There is no zip then, and the branch of the other pipelines goes live; where tags do, it has a preview (`toolkit.cdk.pipelines`).
+        There is no zip then, and the branch of the other pipelines goes live; where tags do, it has a preview.
         """
         is_first = summary.get("trigger", {}).get("triggerType") == "CreatePipeline"
         return is_first and (key in ("upload", "closed") or (key != "live" and not self._is_tagged))

@@ -35,6 +35,10 @@ _UNSAFE = re.compile(r"[^A-Za-z0-9._-]+")
 _SERVES = re.compile(r"^(\S.*) serves (\d{8}T\d{6}Z-[0-9a-f]{7}) ", re.MULTILINE)
 _SPENT = re.compile(r"^ {2}(?:\w+ \d+\.\d\ds(?: {2}|$))+", re.MULTILINE)
 _ERROR = re.compile(r"^(?:remote: )?error: (.*(?:\n {7}.*)*)(?:\n +fix: (.*(?:\n {7}.*)*))?", re.MULTILINE)
+# What the watch of a folder (`sources.uploads`) says of a zip that it did not come to handle.
+_REFUSED = re.compile(r"^\S+Z failed: (.*)(?:\n(?!\S+Z )(.*))?", re.MULTILINE)
+# A build's first words are those of a phase (`builds.runner`).
+_BUILDS = re.compile(r"^(?:remote: )?\[(?:install|pre_build|build|post_build)\] ", re.MULTILINE)
 # What `pipeline` measures, as the stages that every target has.
 _STAGES = {"start": "source", "export": "source", "extract": "source", "build": "build", "plan": "publish", "publish": "publish"}
 
@@ -58,12 +62,15 @@ class LocalDeliveries:
     def one(self, id: str) -> Delivery:
         found = self._seen(id)
         if found is None:
-            raise UserError(f"{self._site} has no delivery {id!r}", "see `toolkit status --json` for their ids")
+            raise self._unknown(id)
         if found.source == "upload" and found.state in (WAITING, RUNNING) and not self._is_served():
             raise UserError(
                 f"nobody goes on with {id}: the server is not running", "start it with `toolkit up`; it goes on by itself"
             )
         return found
+
+    def _unknown(self, id: str) -> UserError:
+        return UserError(f"{self._site} has no delivery {id!r}", "see `toolkit status --json` for their ids")
 
     def last_build(self) -> Delivery | None:
         log = max((self._folder / "logs").glob("*.log"), default=None)
@@ -73,9 +80,10 @@ class LocalDeliveries:
 
     def log(self, id: str, *, follow: bool) -> Iterator[str]:
         kind, _, name = id.partition("/")
-        path = {"build": self._folder / "logs", "trigger": self._triggers}.get(kind, self._folder) / f"{name}.log"
-        if kind == "upload":
-            path = self._place(name)[1]
+        logs = {"build": self._folder / "logs", "trigger": self._triggers}.get(kind)
+        path = logs / f"{Path(name).name}.log" if logs else self._place(name)[1]
+        if not (self._seen(id) or (kind == "build" and path == self._folder / "logs" / f"{name}.log" and path.is_file())):
+            raise self._unknown(id)
         if not path.is_file():
             raise UserError(f"{id} has no log yet", "see `toolkit status` for how far it came")
         with path.open(encoding="utf-8", errors="replace") as file:
@@ -153,8 +161,9 @@ class LocalDeliveries:
         """The zips of an inbox, wherever they are, as if they still lay in it."""
         for place in _PLACES:
             folder = inbox / place if place else inbox
-            for path in folder.glob("*.zip"):
-                if path.is_file() and not path.name.startswith("."):
+            for path in folder.glob("*"):
+                # As the watch takes them, however their ending is written.
+                if path.suffix.lower() == ".zip" and path.is_file() and not path.name.startswith("."):
                     yield inbox / path.name
 
     def _place(self, name: str) -> tuple[str, Path]:
@@ -196,7 +205,7 @@ def _delivery(id: str, source: str, state: str, channel: str, text: str, log: Pa
     elif state == DONE:
         stages = list(_spent(text, started))
     else:
-        stages = [Stage("release", state, started, max(0.0, time.time() - started) if state == RUNNING else 0.0)]
+        stages = [Stage("build" if _BUILDS.search(text) else "source", state, started, _so_far(state, started))]
     return Delivery(
         id,
         source,
@@ -213,8 +222,16 @@ def _delivery(id: str, source: str, state: str, channel: str, text: str, log: Pa
 
 def _said(text: str) -> str:
     """The last error in a log, with its fix; without one the last line."""
-    found = [". ".join(part for part in one.groups() if part) for one in _ERROR.finditer(text)]
-    return found[-1].replace("\n       ", "\n") if found else text.strip().rpartition("\n")[2]
+    found = [*_ERROR.finditer(text)] or [*_REFUSED.finditer(text)]
+    if not found:
+        return text.strip().rpartition("\n")[2]
+    what, fix = ((part or "").replace("\n       ", "\n") for part in found[-1].groups())
+    # Words that end with a build's own lines end with a line.
+    return (("\n" if "\n" in what else ". ").join((what, fix))) if fix else what
+
+
+def _so_far(state: str, started: float) -> float:
+    return max(0.0, time.time() - started) if state == RUNNING else 0.0
 
 
 def _spent(text: str, started: float) -> Iterator[Stage]:
