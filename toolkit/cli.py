@@ -29,7 +29,7 @@ VERBS = {
     "diff": "show what up would change in an AWS account",
     "deploy": "publish a folder, a zip or a commit, and release it",
     "upload": "send a zip to the target, and follow it until it serves",
-    "trigger": "build and release again what was pushed or uploaded last",
+    "trigger": "build and release again what was pushed last",
     "releases": "list what a channel served, newest first",
     "rollback": "serve an earlier version again, at once",
     "promote": "release a version to a channel without building it again",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import zipfile
 from pathlib import Path
 from urllib.parse import unquote
@@ -173,6 +174,7 @@ def test_what_is_no_good_zip_is_refused_before_a_byte_is_sent(
 def test_a_zip_that_is_not_there_or_a_folder(run: Cli, account: FakeAccount) -> None:
     assert said(run("upload", "none.zip", "--json"))["what"] == "there is no none.zip"
     assert "toolkit deploy" in str(said(run("upload", "dist", "--json"))["fix"])
+    assert said(run("upload", os.devnull, "--json"))["what"] == f"{os.devnull} is no file"
     assert account.connected == []
 
 
@@ -227,6 +229,16 @@ def test_ctrl_c_leaves_the_delivery_alone(run: Cli, account: FakeAccount, pipeli
     outcome = run("upload", site_zip)
     assert outcome.code == 130 and "goes on without you" in outcome.err
     assert not [name for name, _ in pipelines.asked if name.startswith(("Stop", "Abandon"))]
+
+
+@pytest.mark.usefixtures("zips")
+def test_ctrl_c_between_sending_and_delivery_says_that_it_goes_on(run: Cli, pipelines: FakePipelines, site_zip: Path) -> None:
+    def interrupted() -> None:
+        raise KeyboardInterrupt
+
+    pipelines.then(interrupted)
+    outcome = run("upload", site_zip)
+    assert outcome.code == 130 and "all of site.zip was sent: it may be delivered without you" in outcome.err
 
 
 @pytest.mark.usefixtures("zips")

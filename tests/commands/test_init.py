@@ -80,6 +80,13 @@ def test_a_project_that_says_everything_is_asked_nothing(tmp_path: Path) -> None
     assert (written.name, written.preset, written.branch, written.settings.mode) == ("my-app", "vite", "trunk", "spa")
 
 
+def test_what_comes_next_is_true_of_every_target(tmp_path: Path) -> None:
+    assert run(project(tmp_path, VITE), target="aws")["next"] == ["toolkit doctor", "toolkit up", "toolkit deploy"]
+    out = io.StringIO()
+    init(tmp_path, Wishes(), None, None, False, Console(False, out, io.StringIO()))
+    assert "a server and a repository to push to, or stacks in AWS" in out.getvalue()
+
+
 def test_every_commented_line_of_a_new_file_is_right_when_it_is_uncommented(tmp_path: Path) -> None:
     run(project(tmp_path, VITE))
     text = (tmp_path / "site.toml").read_text()

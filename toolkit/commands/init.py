@@ -200,11 +200,12 @@ def _show(plan: Plan, console: Console) -> None:
 
 
 def _report(plan: Plan, written: Sequence[str], path: Path, console: Console) -> None:
-    following = ["toolkit up", "toolkit deploy"]
+    following = ["toolkit doctor", "toolkit up", "toolkit deploy"]
     console.say()
     console.say(f"wrote {', '.join(written)}" if written else f"{path.name} says all of this already")
     console.say("next:")
-    console.say("  toolkit up        start the server, and get a repository to push to")
+    console.say("  toolkit doctor    see whether anything is missing here")
+    console.say("  toolkit up        set up where it runs: a server and a repository to push to, or stacks in AWS")
     console.say("  toolkit deploy    build this folder and put it live")
     answers: Mapping[str, Any] = {name: answer.value for name, answer in plan.answers.items()}
     console.result(

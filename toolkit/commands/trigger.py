@@ -1,4 +1,7 @@
-"""Deliver again what was delivered last: build and release it without a new push or upload, and follow it until it serves."""
+"""Deliver again what was pushed last: build and release it without a new push, and follow it until it serves.
+
+In AWS, a site that takes uploads and no pushes has its last upload to live delivered again.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +13,7 @@ from toolkit.commands import common
 if TYPE_CHECKING:
     from toolkit.console import Console
 
-HELP = "build and release again what was pushed or uploaded last"
+HELP = "build and release again what was pushed last"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -39,7 +39,7 @@ def run(args: argparse.Namespace, console: Console) -> int:
 
     file: Path = args.zip
     if not file.is_file():
-        what = f"{file} is a folder" if file.is_dir() else f"there is no {file}"
+        what = f"{file} is a folder" if file.is_dir() else f"{file} is no file" if file.exists() else f"there is no {file}"
         raise UserError(what, "name a zip; a folder is released with `toolkit deploy`")
     archive.check(file)
     site, channel = common.site_of(args), channels.parse(args.channel)
@@ -48,7 +48,12 @@ def run(args: argparse.Namespace, console: Console) -> int:
     given = Upload(file, channel, who(), args.message or file.name, args.commit, args.branch)
     size = file.stat().st_size
     with console.progress(f"sending {file.name}", size, "bytes") as bar:
-        id = deliveries.upload(given, bar.advance)
+        try:
+            id = deliveries.upload(given, bar.advance)
+        except KeyboardInterrupt:
+            if bar.done >= size:
+                console.note(f"all of {file.name} was sent: it may be delivered without you; see `toolkit status`")
+            raise
     console.say(f"{file.name}: {size:,} bytes sent to {console.style(channel, 'bold')}, delivery {id}")
     if args.no_follow:
         console.result({"site": site, "delivery": {"id": id, "channel": channel}})
