@@ -126,6 +126,14 @@ def test_the_verb_sends_follows_and_tells(world: World, inbox: Path) -> None:
     assert world.cli("status", "--json").data["deliveries"][0]["state"] == "done"
 
 
+def test_what_is_told_of_a_zip_comes_to_the_ledger_whatever_it_begins_with(world: World) -> None:
+    commit = "4be1c02d" * 5
+    done = world.cli("upload", _zip(world, "told"), "--message=-- why", "--branch=-old", "--commit", commit, "--json")
+    assert done.code == 0, done.out + done.err
+    entry = world.ledger()[0]
+    assert (entry["version"], entry["note"], entry["commit"]) == (done.data["delivery"]["version"], "-- why", commit)
+
+
 def test_the_verb_leads_to_a_preview_of_any_name(world: World) -> None:
     live = world.get().body
     done = world.cli("upload", _zip(world, "seen first"), "--channel", "feature/ä b", "--json")

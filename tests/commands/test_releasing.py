@@ -34,6 +34,13 @@ def test_a_folder_goes_live(cli: Cli, project: Path, target: Target) -> None:
     assert page(target) == b"<title>one</title>"
 
 
+def test_a_folder_is_told_its_commit(cli: Cli, project: Path) -> None:
+    assert cli("deploy", "dist", "--commit", "4be1c02", "--branch", "main").code == 0
+    assert cli("releases", "--json").data["releases"][0]["commit"] == "4be1c02"
+    for words in (("dist", "--commit", "v1.2"), ("--commit", "4be1c02"), ("--ref", "main", "--branch", "main")):
+        assert cli("deploy", *words).code == 2, words
+
+
 def test_only_what_changed_is_sent(cli: Cli, project: Path) -> None:
     deploy(cli, project, "one")
     write_site(project / "dist", "two")

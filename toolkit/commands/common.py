@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import re
 import sys
 import time
 from dataclasses import asdict
@@ -37,6 +38,19 @@ def add_channel(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--channel", default=channels.LIVE, metavar="CHANNEL", help="live (default), or a preview: preview/NAME or NAME"
     )
+
+
+def add_origin(parser: argparse.ArgumentParser) -> None:
+    """For what comes without its repository."""
+    parser.add_argument("--commit", type=_commit, default="", metavar="HASH", help="the commit that it was made of, for the ledger")
+    parser.add_argument("--branch", default="", help="and its branch")
+
+
+def _commit(text: str) -> str:
+    """A commit's hash, or the beginning of one, as `aws.uploaded` takes it."""
+    if text and not re.fullmatch("[0-9a-f]{7,64}", text):
+        raise argparse.ArgumentTypeError(f"{text!r} is no commit: 7 to 64 digits 0-9 and a-f, as `git rev-parse HEAD` prints")
+    return text
 
 
 def port(text: str) -> int:

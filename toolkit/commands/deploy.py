@@ -37,6 +37,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--ref", help="a branch, tag or commit of the repository here")
     common.add_channel(parser)
     parser.add_argument("--message", default="", help="a note for the ledger")
+    common.add_origin(parser)
     parser.add_argument("--dry-run", action="store_true", help="say what would happen, write nothing")
     common.add_site(parser)
 
@@ -44,6 +45,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace, console: Console) -> int:
     if args.path and args.ref:
         raise UsageError("give a path or --ref, not both", "see `toolkit deploy --help`")
+    if (args.commit or args.branch) and not args.path:
+        raise UsageError("--commit and --branch are for a folder or a zip: of the project here git knows them", "leave them out")
     config = common.config_of(args)
     target = common.target_of(args)
     deploy(
@@ -54,6 +57,7 @@ def run(args: argparse.Namespace, console: Console) -> int:
         ref=args.ref,
         channel=channels.parse(args.channel),
         note=args.message,
+        origin=(args.commit, args.branch),
         dry_run=args.dry_run,
     )
     return 0
@@ -68,13 +72,17 @@ def deploy(
     ref: str | None,
     channel: str,
     note: str = "",
+    origin: tuple[str, str] = ("", ""),
     dry_run: bool = False,
 ) -> None:
-    """Take the source apart, build it where it needs it, publish, release, report."""
+    """Take the source apart, build it where it needs it, publish, release, report.
+
+    `origin` are the commit and the branch that a folder or a zip was made of, as far as they are known.
+    """
     workspace = Workspace(config.name)
     seconds: dict[str, float] = {}
     with workspace.scratch() as scratch, _as_given(scratch, path, ref), _alone(config, workspace, console, path, ref):
-        config, folder, source, log = _built(config, workspace, scratch, console, path, ref, seconds)
+        config, folder, source, log = _built(config, workspace, scratch, console, path, ref, seconds, origin)
         prepared = pipeline.prepare(config, target, folder, source, channel, console, log=log, seconds=seconds)
         done = pipeline.go_live(prepared, target, note=note)
     pipeline.report(prepared, done, target, console, dry_run=dry_run)
@@ -103,15 +111,16 @@ def _built(
     path: Path | None,
     ref: str | None,
     seconds: dict[str, float],
+    origin: tuple[str, str],
 ) -> tuple[SiteConfig, Path, Source, Path | None]:
     """The folder to publish, and what is known of where it came from."""
     now = time.time()
     if path is not None and path.is_file():
-        return _from_zip(config, workspace, scratch, console, path, Source("zip", now, message=path.name), seconds)
+        return _from_zip(config, workspace, scratch, console, path, Source("zip", now, *origin, path.name), seconds)
     if path is not None:
         if not path.exists():
             raise UserError(f"there is no {path}", "name a built folder or a zip, or leave the path out to build here")
-        return config, path, Source("folder", now, message=path.name), None
+        return config, path, Source("folder", now, *origin, path.name), None
     if ref is not None:
         return _from_commit(config, workspace, scratch, console, ref, seconds)
     source = _here(config, now)

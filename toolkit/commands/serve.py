@@ -118,9 +118,11 @@ def _release(workspace: Workspace, channel: str, archive: Path, target: str, con
     facts_file = archive.parent.parent / f".{archive.name}.json"
     facts = _facts(facts_file)
     who = {"TOOLKIT_WHO": facts["who"]} if facts.get("who") else {}
+    # In one word each: a text of somebody's may begin with a dash.
+    told = [f"--{name}={facts.get(name, '')}" for name in ("message", "commit", "branch")]
     with archive.with_name(f"{archive.name}.log").open("ab") as log:
         done = subprocess.run(
-            [*command, "--channel", channel, "--message", facts.get("message", "")],
+            [*command, "--channel", channel, *told],
             cwd=workspace.folder,
             env={**os.environ, **who, "PYTHONUNBUFFERED": "1"},
             stdin=subprocess.DEVNULL,

@@ -28,8 +28,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("zip", type=Path, help="a zip of a built site, or of a project to build")
     common.add_channel(parser)
     parser.add_argument("--message", default="", help="a note for the ledger")
-    parser.add_argument("--commit", default="", help="the commit that the zip was made of, for the ledger")
-    parser.add_argument("--branch", default="", help="and its branch")
+    common.add_origin(parser)
     parser.add_argument("--no-follow", action="store_true", help="end once the delivery has begun")
     common.add_site(parser)
 
