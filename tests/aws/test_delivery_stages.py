@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 from tests.aws.account import REGION, FakeAccount
 from tests.aws.conftest import Cli
 from tests.aws.pipelines import BEGAN, FakePipelines, task
@@ -41,8 +43,17 @@ def test_status_tells_what_is_under_way_and_what_came(run: Cli, account: FakeAcc
     ]  # fmt: skip
     shown = run("status").out
     assert "\n  source 3.0 s → build 1 min 2 s → publish 5.0 s → verify 1.5 s → flip 0.5 s\n" in shown
-    assert "push pr/x 1a2b3c4" in shown and "source 2.0 s → build running" in shown
+    assert "push pr/x 1a2b3c4" in shown and "source 2.0 s → build running 0.0 s" in shown
     assert f"upload/c: inspect failed: site.zip holds no files\n  {CONSOLE}/blog-upload/executions/c/" in shown
+
+
+def test_what_runs_has_taken_time_so_far(run: Cli, account: FakeAccount, pipelines: FakePipelines) -> None:
+    account.set_up(**GITHUB)
+    began = time.time() - BEGAN - 90
+    made = pipelines.execution("blog-live", "a", began)
+    made.act("Source", began=began, ended=began + 2, variables=PUSHED)
+    made.act("Build", "InProgress", began=began + 2, ended=began + 2)
+    assert "source 2.0 s → build running 1 min " in run("status").out
 
 
 def test_status_goes_on_where_pipelines_may_not_be_read(run: Cli, account: FakeAccount, pipelines: FakePipelines) -> None:

@@ -181,7 +181,8 @@ class PipelineDeliveries:
         id = execution["pipelineExecutionId"]
         actions = self._actions(key, id)
         steps = [step for name in stages.RELEASES if name in actions for step in self._steps(actions[name])]
-        return stages.delivery(key, execution, actions, steps, self._outputs.get("UploadPrefix", ""), self._link(key, id))
+        found = stages.delivery(key, execution, actions, steps, self._outputs.get("UploadPrefix", ""), self._link(key, id))
+        return stages.so_far(found, time.time())
 
     def _steps(self, action: stages.Action) -> list[Stage]:
         """Those of the release that an action started; none before that."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
@@ -74,6 +75,12 @@ def delivery(
         link=link,
         stages=stages,
     )
+
+
+def so_far(found: Delivery, now: float) -> Delivery:
+    """With the time that what runs has taken until `now`, of which AWS says only when it began."""
+    timed = (replace(it, seconds=max(0.0, now - it.started)) if it.state == RUNNING else it for it in found.stages)
+    return replace(found, stages=tuple(timed))
 
 
 def _stages(actions: Mapping[str, Action], steps: Sequence[Stage]) -> Iterable[Stage]:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from toolkit.commands import common
 from toolkit.engine import channels, gates, limits, release
-from toolkit.engine.deliveries import DONE, FAILED, Delivery
+from toolkit.engine.deliveries import DONE, FAILED, RUNNING, Delivery, Stage
 from toolkit.engine.gates import Access
 from toolkit.engine.model import Release
 from toolkit.engine.target import Target
@@ -59,8 +59,13 @@ def _show(found: list[Delivery], console: Console) -> None:
 
 
 def _stages(one: Delivery) -> str:
-    """`source 3 s → build 42 s → publish …`."""
-    return " → ".join(f"{it.name} {common.spell(it.seconds) if it.state == DONE else it.state}" for it in one.stages)
+    """`source 3 s → build 42 s → publish running 2 s`."""
+
+    def told(it: Stage) -> str:
+        words = (it.name, "" if it.state == DONE else it.state, common.spell(it.seconds) if it.state in (DONE, RUNNING) else "")
+        return " ".join(word for word in words if word)
+
+    return " → ".join(map(told, one.stages))
 
 
 def _site(args: argparse.Namespace) -> str:
