@@ -171,9 +171,10 @@ def test_what_is_no_good_zip_is_refused_before_a_byte_is_sent(
     assert sent(account) == []
 
 
-def test_a_zip_that_is_not_there_or_a_folder(run: Cli, account: FakeAccount) -> None:
+def test_what_cannot_be_sent_is_said_before_aws_is_asked(run: Cli, account: FakeAccount, site_zip: Path) -> None:
     assert said(run("upload", "none.zip", "--json"))["what"] == "there is no none.zip"
     assert "toolkit deploy" in str(said(run("upload", "dist", "--json"))["fix"])
+    assert "too long for a channel" in str(said(run("upload", "site.zip", "--channel", "x" * 600, "--json"))["what"])
     assert said(run("upload", os.devnull, "--json"))["what"] == f"{os.devnull} is no file"
     assert account.connected == []
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from toolkit.commands import common
-from toolkit.engine import channels
+from toolkit.engine import channels, layout
 from toolkit.engine.deliveries import Upload
 from toolkit.errors import UserError
 from toolkit.workspace import who
@@ -42,6 +42,7 @@ def run(args: argparse.Namespace, console: Console) -> int:
         raise UserError(what, "name a zip; a folder is released with `toolkit deploy`")
     archive.check(file)
     site, channel = common.site_of(args), channels.parse(args.channel)
+    layout.channel_key(site, channel)  # refuses a name that is too long before anything is sent
     target = common.target_of(args)
     deliveries = common.deliveries_of(target, site)
     given = Upload(file, channel, who(), args.message or file.name, args.commit, args.branch)
