@@ -162,3 +162,9 @@ def test_what_is_uploaded_for_a_preview_reaches_that_one_only(one: str, other: s
     names = [name for name in (one, other) if name.isprintable() and all(part.strip() for part in name.split("/"))]
     found = [channels.of_upload(f"{prefix}preview/{name}/site.zip", prefix) for name in names]
     assert found == [f"preview/{name}" for name in names]
+
+
+@pytest.mark.parametrize("name", ["", " ", "a\nb", "\x7f", "\udcff", "pr-\ud800"])
+def test_names_that_no_preview_can_have(name: str) -> None:
+    with pytest.raises(UserError, match=r"needs a name|control character|not UTF-8"):
+        channels.preview_channel(name)

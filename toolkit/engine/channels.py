@@ -44,6 +44,9 @@ def preview_channel(branch: str) -> str:
         raise UserError("a preview needs a name", "give a branch or a name, such as pr-12")
     if any(ord(character) < 32 or ord(character) == 127 for character in branch):
         raise UserError(f"the preview's name {branch!r} holds a control character", "give a branch or a name, such as pr-12")
+    # What a terminal or git gives that is no UTF-8 comes as halves of surrogates: no store takes them.
+    if any(0xD800 <= ord(character) < 0xE000 for character in branch):
+        raise UserError(f"the preview's name {branch!r} is not UTF-8", "give a branch or a name, such as pr-12")
     return f"{PREVIEW}{branch}"
 
 
