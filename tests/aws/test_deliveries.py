@@ -345,6 +345,10 @@ def test_a_key_leads_where_the_upload_was_to_go(name: str, file: str) -> None:
     assert channels.of_upload(key, "uploads/") == channel
 
 
+def test_a_name_that_is_no_utf_8_goes_with_an_upload_all_the_same() -> None:
+    assert unquote(deliveries_upload._encoded("a\udcff.zip")) == "a?.zip"
+
+
 @given(st.text(max_size=3000))
 def test_what_goes_with_an_upload_fits_and_is_a_beginning(text: str) -> None:
     encodable = text.encode("utf-8", "ignore").decode()

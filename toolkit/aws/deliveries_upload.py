@@ -62,6 +62,7 @@ def _versioning(bucket: str) -> str:
 
 def _encoded(text: str) -> str:
     """Percent-encoded: metadata is ASCII. Cut before it is encoded, so that no escape is cut in two."""
+    text = text.encode("utf-8", "replace").decode()  # a file's name may be no UTF-8
     encoded = quote(text, safe="")
     while len(encoded) > _FACT_BYTES:
         text = text[: max(1, len(text) * _FACT_BYTES // len(encoded) - 1)]
