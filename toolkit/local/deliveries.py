@@ -22,8 +22,9 @@ from pathlib import Path
 from urllib.parse import quote, unquote
 
 from toolkit.engine import channels
-from toolkit.engine.deliveries import DONE, FAILED, RUNNING, STOPPED, WAITING, Delivery, Stage, Upload, moment
+from toolkit.engine.deliveries import DONE, FAILED, RUNNING, STOPPED, WAITING, Delivery, Upload
 from toolkit.errors import UserError
+from toolkit.local import deliveries_log
 
 _PAUSE_SECONDS = 0.1
 _CHUNK = 1 << 20
@@ -32,15 +33,6 @@ _EXIT = "exit code "
 _PLACES = {"": WAITING, "work": RUNNING, "done": DONE, "failed": FAILED}
 _TIME = "%Y%m%dT%H%M%SZ"
 _UNSAFE = re.compile(r"[^A-Za-z0-9._-]+")
-_SERVES = re.compile(r"^(\S.*) serves (\d{8}T\d{6}Z-[0-9a-f]{7}) ", re.MULTILINE)
-_SPENT = re.compile(r"^ {2}(?:\w+ \d+\.\d\ds(?: {2}|$))+", re.MULTILINE)
-_ERROR = re.compile(r"^(?:remote: )?error: (.*(?:\n {7}.*)*)(?:\n +fix: (.*(?:\n {7}.*)*))?", re.MULTILINE)
-# What the watch of a folder (`sources.uploads`) says of a zip that it did not come to handle.
-_REFUSED = re.compile(r"^\S+Z failed: (.*)(?:\n(?!\S+Z )(.*))?", re.MULTILINE)
-# A build's first words are those of a phase (`builds.runner`).
-_BUILDS = re.compile(r"^(?:remote: )?\[(?:install|pre_build|build|post_build)\] ", re.MULTILINE)
-# What `pipeline` measures, as the stages that every target has.
-_STAGES = {"start": "source", "export": "source", "extract": "source", "build": "build", "plan": "publish", "publish": "publish"}
 
 
 class LocalDeliveries:
@@ -76,7 +68,7 @@ class LocalDeliveries:
         log = max((self._folder / "logs").glob("*.log"), default=None)
         if log is None:
             return None
-        return Delivery(f"build/{log.stem}", "build", RUNNING if _locked(log) else DONE, _moment(log.stem, log))
+        return Delivery(f"build/{log.stem}", "build", RUNNING if _locked(log) else DONE, deliveries_log.began(log.stem, log))
 
     def log(self, id: str, *, follow: bool) -> Iterator[str]:
         kind, _, name = id.partition("/")
@@ -183,7 +175,7 @@ class LocalDeliveries:
             return None
         if kind == "upload":
             state, log = self._place(name)
-            return _delivery(id, "upload", state, _channel_of(name), _text(log), log) if state else None
+            return deliveries_log.delivery(id, "upload", state, _channel_of(name), _text(log), log) if state else None
         path = self._triggers / f"{name}.log"
         if kind != "trigger" or not path.is_file():
             return None
@@ -192,58 +184,7 @@ class LocalDeliveries:
         if not state:
             code = text.rstrip("\n").rpartition("\n")[2]
             state = {f"{_EXIT}0": DONE}.get(code, FAILED if code.startswith(_EXIT) else STOPPED)
-        return _delivery(id, "trigger", state, "", text, path)
-
-
-def _delivery(id: str, source: str, state: str, channel: str, text: str, log: Path) -> Delivery:
-    name = id.rpartition("/")[2]
-    started = _moment(name, log)
-    serves = _SERVES.search(text)
-    if state == FAILED:
-        says = _said(text)
-        stages = [Stage("build" if says.startswith("the build ") else "release", FAILED, started, says=says, link=str(log))]
-    elif state == DONE:
-        stages = list(_spent(text, started))
-    else:
-        stages = [Stage("build" if _BUILDS.search(text) else "source", state, started, _so_far(state, started))]
-    return Delivery(
-        id,
-        source,
-        state,
-        started,
-        channel=serves[1] if serves else channel,
-        version=serves[2] if serves else "",
-        message=name if source == "upload" else "",
-        outcome="released" if serves else "",
-        link=str(log),
-        stages=tuple(stages),
-    )
-
-
-def _said(text: str) -> str:
-    """The last error in a log, with its fix; without one the last line."""
-    found = [*_ERROR.finditer(text)] or [*_REFUSED.finditer(text)]
-    if not found:
-        return text.strip().rpartition("\n")[2]
-    what, fix = ((part or "").replace("\n       ", "\n") for part in found[-1].groups())
-    # Words that end with a build's own lines end with a line.
-    return (("\n" if "\n" in what else ". ").join((what, fix))) if fix else what
-
-
-def _so_far(state: str, started: float) -> float:
-    return max(0.0, time.time() - started) if state == RUNNING else 0.0
-
-
-def _spent(text: str, started: float) -> Iterator[Stage]:
-    """The stages by the line of a deploy that tells where its time went."""
-    line = _SPENT.search(text)
-    spent: dict[str, float] = {}
-    for name, seconds in re.findall(r"(\w+) (\d+\.\d\d)s", line[0] if line else ""):
-        stage = _STAGES.get(name, "flip")
-        spent[stage] = spent.get(stage, 0.0) + float(seconds)
-    for name, taken in spent.items():
-        yield Stage(name, DONE, started, taken)
-        started += taken
+        return deliveries_log.delivery(id, "trigger", state, "", text, path)
 
 
 def _folder_of(channel: str) -> str:
@@ -267,15 +208,6 @@ def _now() -> str:
     """The beginning of a name that nobody else takes; they sort by time, within a second as well."""
     now = time.time()
     return f"{time.strftime(_TIME, time.gmtime(now))}-{int(now % 1 * 1000):03d}{secrets.token_hex(2)}"
-
-
-def _moment(name: str, path: Path) -> float:
-    """When it began, by its name or its file."""
-    if found := moment(name):
-        return found
-    with suppress(OSError):
-        return path.stat().st_mtime
-    return time.time()
 
 
 def _text(path: Path) -> str:
