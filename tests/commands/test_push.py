@@ -65,6 +65,17 @@ def commit(folder: Path, word: str) -> str:
     return git(folder, "rev-parse", "HEAD").strip()
 
 
+def test_where_branches_have_no_previews_they_are_only_stored(repository: Path, cli: Cli, target: Target) -> None:
+    site = repository / "site.toml"
+    site.write_text(f"{site.read_text(encoding='utf-8')}[previews]\nenabled = false\n", encoding="utf-8")
+    commit(repository, "one")
+    seen = git(repository, "push", "toolkit", "main", "main:pr-1")
+    assert "pr-1 is only stored" in seen and page(target) == b"<title>one</title>"
+    assert release.current(target.routes, "blog", "preview/pr-1") is None
+    again = cli("trigger", "--branch", "pr-1")
+    assert again.code == 0 and "nothing was released by it" in again.out
+
+
 def test_a_push_builds_and_goes_live_and_the_pusher_sees_it(repository: Path, target: Target) -> None:
     seen = git(repository, "push", "toolkit", "main")
     assert "remote: built with one" in seen

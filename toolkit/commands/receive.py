@@ -55,14 +55,14 @@ def run(args: argparse.Namespace, console: Console) -> int:
 def receive(
     site: str, live_branch: str, repository: Path, updates: Sequence[RefUpdate], target: Target, console: Console, pushed_at: float
 ) -> None:
-    """Release every pushed branch, remove the preview of every deleted one; tags are only stored."""
+    """Release every pushed branch that is to be, remove the preview of every deleted one; tags are only stored."""
     with ExitStack() as stack:
         waiting = []
         for update in updates:
             if update.branch and not update.deleted:
                 before = release.last(target.routes, site, channels.of_branch(update.branch, live_branch))
-                prepared = _prepare(site, live_branch, repository, update, target, console, pushed_at, stack)
-                waiting.append((update, before, prepared))
+                if prepared := _prepare(site, live_branch, repository, update, target, console, pushed_at, stack):
+                    waiting.append((update, before, prepared))
         stack.enter_context(Workspace(site).alone_in(repository, lambda: None))
         for update, before, prepared in waiting:
             _check_alone(repository, update, before, release.last(target.routes, site, prepared.channel))
@@ -99,7 +99,8 @@ def _prepare(
     console: Console,
     pushed_at: float,
     stack: ExitStack,
-) -> pipeline.Prepared:
+) -> pipeline.Prepared | None:
+    """Build what was pushed to a branch; None where the site has no previews and it would be one."""
     from toolkit import config as configs
     from toolkit.sources import git as sources
 
@@ -116,6 +117,9 @@ def _prepare(
     if not brought.is_file():
         raise UserError(f"commit {update.new[:7]} has no site.toml", "run `toolkit init`, commit site.toml and push again")
     config = check_same_site(configs.load(brought), site)
+    if channel != channels.LIVE and not config.previews:
+        console.say(f"toolkit: {update.branch} is only stored: [previews] enabled = false in its site.toml")
+        return None
     with timed(seconds, "build"):
         folder, log = pipeline.build(config, source, workspace, console)
     return pipeline.prepare(config, target, folder, source, channel, console, log=log, seconds=seconds)
