@@ -21,6 +21,12 @@ VARIABLES = {
     "upkeep": STORES | {"KEEP", "GRACE_HOURS", "PREVIEW_DAYS"},
     "notify": NAMES | {"SITE", "TOPIC_ARN"},
 }
+# Those that pipelines call besides.
+OF_PIPELINES = {
+    "deliver": {"SITE", "RELEASE_ARN", "UPLOAD_BUCKET"},
+    "inspect_zip": {"SITE", "PREFIX", "IDLE", "OUTPUT"},
+    "retire": STORES,
+}
 HANDLERS = Path(__file__).resolve().parent.parent.parent / "functions" / "lambdas"
 
 
@@ -35,16 +41,17 @@ def variables(template: Template, name: str) -> dict[str, str]:
     return found
 
 
-def test_there_is_one_for_each_handler(plain: Template) -> None:
+def test_there_is_one_for_each_handler(plain: Template, templates: dict[str, Template]) -> None:
     handlers = {path.stem for path in HANDLERS.glob("*.py") if "def handler(" in path.read_text(encoding="utf-8")}
-    assert set(functions(plain)) == handlers == set(VARIABLES)
+    assert set(functions(plain)) == set(VARIABLES)
+    assert set(functions(templates["github"])) == handlers == {*VARIABLES, *OF_PIPELINES}
 
 
-@pytest.mark.parametrize("name", VARIABLES)
-def test_a_function_is_told_what_it_asks_for(plain: Template, name: str) -> None:
+@pytest.mark.parametrize("name", [*VARIABLES, *OF_PIPELINES])
+def test_a_function_is_told_what_it_asks_for(templates: dict[str, Template], name: str) -> None:
     """What a handler reads without a default is there, and nothing is that it never reads."""
-    given = set(variables(plain, name))
-    assert given == VARIABLES[name]
+    given = set(variables(templates["github"], name))
+    assert given == {**VARIABLES, **OF_PIPELINES}[name]
     read, needed = asked_for(name)
     assert needed <= given, "without these it fails"
     assert given <= read, "these are for nobody"
@@ -85,10 +92,13 @@ def test_all_run_the_same_code_on_the_newest_python_and_the_cheaper_processor(pl
         ("watch", 300, 512),
         ("upkeep", 900, 512),
         ("notify", 60, 512),
+        ("deliver", 60, 512),
+        ("inspect_zip", 600, 3072),
+        ("retire", 300, 512),
     ],
 )
-def test_how_large_they_are(plain: Template, name: str, seconds: int, tmp: int) -> None:
-    made = functions(plain)[name]
+def test_how_large_they_are(templates: dict[str, Template], name: str, seconds: int, tmp: int) -> None:
+    made = functions(templates["github"])[name]
     assert (made["Timeout"], made["EphemeralStorage"]["Size"]) == (seconds, tmp)
     assert made["MemorySize"] <= 3008, "what a new account may have"
 

@@ -173,6 +173,12 @@ TRIALS = (
     Trial("F51", "what a zip does not need is skipped", skipped),
     Trial("F52", "keys of artifacts", keys),
     Trial("F53", "an upload starts the pipeline with itself", overridden),
+    elsewhere(
+        "F54", "what triggers let through", "push what a filter lets through and what it does not, and look at `toolkit status`"
+    ),
+    elsewhere(
+        "F56", "what pipelines ask of their bucket", "a first delivery by each source shows it: what is denied is said of its stage"
+    ),
     elsewhere("F57", "the role of GitHub Actions", "run the workflow of examples/github-actions"),
     elsewhere("F58", "what doctor, permissions and cost say of pipelines", "compare with the console and the next bill"),
     elsewhere(
