@@ -192,6 +192,15 @@ def test_the_command_says_what_a_delivery_costs(cli: Cli, project: Path) -> None
     assert cli("cost", "--json").data["dollars"]["delivery"] > cli("cost", "--json").data["dollars"]["deploy"]
 
 
+def test_what_comes_to_next_to_nothing_is_added_up_unless_all_is_asked_for(cli: Cli) -> None:
+    month = cli("cost", "--json").data["lines"]
+    shown, everything = cli("cost").out, cli("cost", "--all").out
+    assert all(line["what"] in everything for line in month) and "more, with what is free" not in everything
+    small = [line for line in month if line["dollars"] < 0.01 * sum(one["dollars"] for one in month)]
+    assert f"{len(small)} more, with what is free, come to ${sum(line['dollars'] for line in small):,.4f}" in shown
+    assert "access logs" in everything and "access logs" not in shown
+
+
 class Counting:
     """An object store that counts what is asked of it."""
 

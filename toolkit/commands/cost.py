@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 HELP = "say what a site would cost, and how that comes about"
 # How many routes a page takes: its address and its other spellings.
 _ROUTES_PER_FILE = 3
+# What comes to less than this share of a sum is added up.
+_LEAST = 0.01
 _OPTIONS: dict[str, tuple[Callable[[str], float], str]] = {
     "visits": (int, "visits a month"),
     "pages_per_visit": (float, "pages that a visit sees"),
@@ -41,6 +43,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         parser.add_argument(
             f"--{name.replace('_', '-')}", type=_positive(kind), default=usual, help=f"{about} (default: {usual:,})"
         )
+    parser.add_argument("--all", action="store_true", help="also what comes to nothing, or to next to nothing")
     parser.add_argument("--routes", type=_positive(int), help=f"routes of a version (default: {_ROUTES_PER_FILE} a file)")
     parser.add_argument("--site", metavar="NAME", help="the site (default: the one whose site.toml is here, else an ordinary one)")
     parser.add_argument("--target", choices=NAMES, default=REMOTE, help=argparse.SUPPRESS)
@@ -62,20 +65,22 @@ def run(args: argparse.Namespace, console: Console) -> int:
     said = {name: getattr(args, name) for name in _OPTIONS}
     routes = _ROUTES_PER_FILE * args.files if args.routes is None else args.routes
     traffic = replace(Traffic(), **said, routes=routes)
-    return report(open_advisor(args.target, common.config_or_none(args), ways=args.ways).cost(traffic), console)
+    bill = open_advisor(args.target, common.config_or_none(args), ways=args.ways).cost(traffic)
+    return report(bill, console, least=0 if args.all else _LEAST)
 
 
-def report(bill: Bill, console: Console) -> int:
+def report(bill: Bill, console: Console, *, least: float = _LEAST) -> int:
+    """`least`: the share of a sum from which on a line is shown."""
     console.result(bill.as_json())
     console.say(console.style("a month", "bold"))
-    _table(bill.lines, console, with_free=True)
+    _table(bill.lines, console, least * bill.month, with_free=True)
     console.say(f"  ${bill.month:,.2f} a month; ${bill.month_without_free:,.2f} where the free amounts are used up already\n")
     console.say(console.style("a deploy", "bold"))
-    _table(bill.deploy, console, with_free=False)
+    _table(bill.deploy, console, least * bill.per_deploy)
     console.say(f"  ${bill.per_deploy:,.4f} a deploy, part of the month's sum\n")
     if bill.delivery:
         console.say(console.style("on top, where a pipeline makes the deploy", "bold"))
-        _table(bill.delivery, console, with_free=False)
+        _table(bill.delivery, console, least * bill.per_delivery)
         console.say(f"  ${bill.per_delivery:,.4f} a delivery with its deploy, part of the month's sum\n")
     console.say(console.style("assumptions", "bold"))
     for line in bill.assumptions:
@@ -83,13 +88,18 @@ def report(bill: Bill, console: Console) -> int:
     return 0
 
 
-def _table(lines: Sequence[CostLine], console: Console, *, with_free: bool) -> None:
-    heads = ("what", "how much", *(("of it free",) if with_free else ()), "dollars", "how it comes about", "price from")
+def _table(lines: Sequence[CostLine], console: Console, least: float, *, with_free: bool = False) -> None:
+    """What comes to `least` dollars, each with how it comes about; the rest is added up."""
+    shown = [line for line in lines if line.dollars >= least]
+    rest = [line for line in lines if line.dollars < least]
     rows = []
-    for line in lines:
+    for line in shown:
         free = (_amount(line.free),) if with_free else ()
-        rows.append((line.what, f"{_amount(line.amount)} {line.unit}", *free, f"{line.dollars:,.4f}", line.why, line.source))
-    console.table(heads, rows)
+        rows.append((line.what, f"{_amount(line.amount)} {line.unit}", *free, f"{line.dollars:,.4f}"))
+    heads = ("what", "how much", *(("of it free",) if with_free else ()), "dollars")
+    console.table(heads, rows, below=[f"{line.why} ({line.source})" for line in shown])
+    if rest:
+        console.say(f"{len(rest)} more, with what is free, come to ${sum(line.dollars for line in rest):,.4f} (--all shows them)")
 
 
 def _amount(value: float) -> str:
