@@ -11,6 +11,7 @@ import threading
 import time
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -379,8 +380,57 @@ def test_a_cached_folder_that_holds_the_output_is_copied(project: Project) -> No
 def test_an_interrupt_while_a_command_is_being_started_waits_until_it_can_be_ended() -> None:
     """A command may have begun before its starter knows of it: what was lost there went on for ever."""
     made = []
-    with pytest.raises(KeyboardInterrupt), shell._deferred():
+    with pytest.raises(KeyboardInterrupt), shell._held():
         signal.raise_signal(signal.SIGINT)
         made.append("known")
     assert made == ["known"]
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+class _Unlucky:
+    """A lock, during whose first acquisition an interrupt comes: whoever waited for it has it, and was told nothing of it."""
+
+    def __init__(self, lock: Any) -> None:
+        self._lock, self._came = lock, False
+
+    def acquire(self, blocking: bool = True) -> bool:
+        got: bool = self._lock.acquire(blocking)
+        if not self._came:
+            self._came = True
+            signal.raise_signal(signal.SIGINT)
+        return got
+
+    def release(self) -> None:
+        self._lock.release()
+
+    def __enter__(self) -> None:
+        self.acquire()
+
+    def __exit__(self, *raised: object) -> None:
+        self.release()
+
+
+def test_an_interrupt_that_comes_inside_of_popen_leaves_no_lock_taken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One that is raised between the lock of `Popen.wait` and its release: the next wait for the process never ended."""
+    made: list[subprocess.Popen[bytes]] = []
+
+    class Popen(subprocess.Popen[bytes]):
+        def __init__(self, *given: Any, **more: Any) -> None:
+            super().__init__(*given, **more)
+            self._waitpid_lock = _Unlucky(self._waitpid_lock)  # type: ignore[attr-defined]
+            made.append(self)
+
+    def hangs(number: int, frame: object) -> None:
+        raise AssertionError("it hangs")
+
+    monkeypatch.setattr(subprocess, "Popen", Popen)
+    monkeypatch.setattr(shell, "_GRACE", 0.5)
+    kept = signal.signal(signal.SIGALRM, hangs)
+    signal.alarm(10)
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            shell.Shell("/bin/sh", tmp_path, {}, tmp_path, lambda piece: None, time.monotonic() + 60).run("sleep 60", True)
+    finally:
+        signal.alarm(0)
+        signal.signal(signal.SIGALRM, kept)
+    assert [one.returncode for one in made] == [-signal.SIGTERM]

@@ -21,6 +21,8 @@ from types import FrameType
 
 _PIECE = 64 * 1024
 _GRACE = 2.0
+# How often a process is looked at, in seconds.
+_LOOK = 0.05
 # A process left in the background may keep the pipe open: its output is taken until the build ends, but not waited for.
 _DRAIN = 0.5
 
@@ -51,25 +53,28 @@ class Shell:
         """The exit code of `command` (128 + n when signal n ended it). TimedOut; KeyboardInterrupt, after killing it."""
         script = self._state / "script.sh"
         script.write_text(self._script(command, succeeding), encoding="utf-8", errors="surrogateescape")
-        process: subprocess.Popen[bytes] | None = None
-        try:
-            with _deferred():
-                process, reader = self._started(script)
-                self._left.append((process.pid, reader))
-            code = process.wait(max(0.0, self._deadline - time.monotonic()))
-        except subprocess.TimeoutExpired:
-            if process:
-                _stop(process)
-            raise TimedOut from None
-        except BaseException:
-            if process:
-                _stop(process)
-            raise
-        finally:
-            if process:
+        with _held() as came:
+            process, reader = self._started(script)
+            self._left.append((process.pid, reader))
+            try:
+                code = self._ended(process, came)
+            finally:
+                if process.returncode is None:
+                    _stop(process, came)
                 reader.join(_DRAIN)
         self._first_env = None
         return code if code >= 0 else 128 - code
+
+    def _ended(self, process: subprocess.Popen[bytes], came: list[int]) -> int:
+        """Its exit code, 0 when a signal came first. TimedOut."""
+        pause = 0.0005
+        while (code := process.poll()) is None and not came:
+            left = self._deadline - time.monotonic()
+            if left <= 0:
+                raise TimedOut
+            pause = min(pause * 2, _LOOK, left)
+            time.sleep(pause)
+        return code or 0
 
     def _started(self, script: Path) -> tuple[subprocess.Popen[bytes], threading.Thread]:
         process = subprocess.Popen(
@@ -127,22 +132,23 @@ def interruptible() -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def _deferred() -> Iterator[None]:
-    """Let signals that raise wait for the end of the block.
+def _held() -> Iterator[list[int]]:
+    """Let signals that raise wait for the end of the block; those that came are in the list.
 
     One that came while a process is being made would leave it running with nobody who knows of it: it may have begun before
-    `Popen` returns. Blocking the signals would not do, since the process would inherit that.
+    `Popen` returns. One that came inside `Popen.wait` could leave its lock taken, and then nobody can wait for the process any
+    more. Blocking the signals would not do, since the process would inherit that.
     """
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
     came: list[int] = []
+    if threading.current_thread() is not threading.main_thread():
+        yield came
+        return
     kept = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
     handlers = {number: handler for number, handler in kept.items() if callable(handler)}
     try:
         for number in handlers:
             signal.signal(number, lambda number, frame: came.append(number))
-        yield
+        yield came
     finally:
         for number, handler in handlers.items():
             signal.signal(number, handler)
@@ -154,18 +160,17 @@ def _interrupt(number: int, frame: FrameType | None) -> None:
     raise KeyboardInterrupt
 
 
-def _stop(process: subprocess.Popen[bytes]) -> None:
+def _stop(process: subprocess.Popen[bytes], came: list[int]) -> None:
     """End the group: politely, and after a moment (or a second Ctrl-C) not."""
-    try:
+    heard, until = len(came), time.monotonic() + _GRACE
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        os.killpg(process.pid, signal.SIGTERM)
+    while process.poll() is None and len(came) == heard and time.monotonic() < until:
+        time.sleep(_LOOK)
+    if process.returncode is None:
         with contextlib.suppress(ProcessLookupError, PermissionError):
-            os.killpg(process.pid, signal.SIGTERM)
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            process.wait(_GRACE)
-    finally:
-        if process.returncode is None:
-            with contextlib.suppress(ProcessLookupError, PermissionError):
-                os.killpg(process.pid, signal.SIGKILL)
-            process.wait()
+            os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
 
 
 def _kill_leftovers(group: int) -> None:
