@@ -11,7 +11,6 @@ import threading
 import time
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -387,50 +386,26 @@ def test_an_interrupt_while_a_command_is_being_started_waits_until_it_can_be_end
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
 
 
-class _Unlucky:
-    """A lock, during whose first acquisition an interrupt comes: whoever waited for it has it, and was told nothing of it."""
-
-    def __init__(self, lock: Any) -> None:
-        self._lock, self._came = lock, False
-
-    def acquire(self, blocking: bool = True) -> bool:
-        got: bool = self._lock.acquire(blocking)
-        if not self._came:
-            self._came = True
-            signal.raise_signal(signal.SIGINT)
-        return got
-
-    def release(self) -> None:
-        self._lock.release()
-
-    def __enter__(self) -> None:
-        self.acquire()
-
-    def __exit__(self, *raised: object) -> None:
-        self.release()
+def test_no_interrupt_is_raised_inside_of_a_wait_for_a_command(tmp_path: Path) -> None:
+    """One between the lock of `Popen.wait` and its release leaves it taken, and the next wait for the process never ends."""
+    handlers = []
+    made = shell.Shell(
+        "/bin/sh", tmp_path, {}, tmp_path, lambda piece: handlers.append(signal.getsignal(signal.SIGINT)), time.monotonic() + 30
+    )
+    assert made.run("echo begun; sleep 0.2; echo ends", True) == 0
+    made.close()
+    assert len(handlers) == 2 and signal.default_int_handler not in handlers
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
 
 
-def test_an_interrupt_that_comes_inside_of_popen_leaves_no_lock_taken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """One that is raised between the lock of `Popen.wait` and its release: the next wait for the process never ended."""
-    made: list[subprocess.Popen[bytes]] = []
-
-    class Popen(subprocess.Popen[bytes]):
-        def __init__(self, *given: Any, **more: Any) -> None:
-            super().__init__(*given, **more)
-            self._waitpid_lock = _Unlucky(self._waitpid_lock)  # type: ignore[attr-defined]
-            made.append(self)
-
-    def hangs(number: int, frame: object) -> None:
-        raise AssertionError("it hangs")
-
-    monkeypatch.setattr(subprocess, "Popen", Popen)
-    monkeypatch.setattr(shell, "_GRACE", 0.5)
-    kept = signal.signal(signal.SIGALRM, hangs)
-    signal.alarm(10)
-    try:
-        with pytest.raises(KeyboardInterrupt):
-            shell.Shell("/bin/sh", tmp_path, {}, tmp_path, lambda piece: None, time.monotonic() + 60).run("sleep 60", True)
-    finally:
-        signal.alarm(0)
-        signal.signal(signal.SIGALRM, kept)
-    assert [one.returncode for one in made] == [-signal.SIGTERM]
+def test_an_interrupt_while_a_command_runs_ends_it(tmp_path: Path) -> None:
+    running = threading.Event()
+    made = shell.Shell("/bin/sh", tmp_path, {}, tmp_path, lambda piece: running.set(), time.monotonic() + 30)
+    killer = threading.Thread(target=lambda: running.wait(10) and os.kill(os.getpid(), signal.SIGINT))
+    killer.start()
+    began = time.monotonic()
+    with pytest.raises(KeyboardInterrupt):
+        made.run("echo $$; sleep 20", True)
+    killer.join()
+    assert time.monotonic() - began < 10
+    made.close()
