@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import cast
 
-from aws_cdk import Aws, Duration, RemovalPolicy
+from aws_cdk import Aws, RemovalPolicy
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_s3 as s3
 from constructs import Construct
 
 from toolkit.cdk.errors import PropertyError
+from toolkit.cdk.storage import private_bucket
 
 EDGE_PREFIX = "edge/"
 BUCKET_PREFIX = "bucket/"
@@ -29,23 +30,7 @@ class AccessLogs(Construct):
         if days < 1:
             raise PropertyError(f"access logs cannot be kept for {days} days", "say 1 or more")
         ownership = s3.ObjectOwnership.BUCKET_OWNER_PREFERRED if visitors else s3.ObjectOwnership.BUCKET_OWNER_ENFORCED
-        self.bucket = s3.Bucket(
-            self,
-            "Bucket",
-            block_public_access=s3.BlockPublicAccess.BLOCK_ALL,
-            object_ownership=ownership,
-            encryption=s3.BucketEncryption.S3_MANAGED,
-            enforce_ssl=True,
-            minimum_tls_version=1.2,
-            removal_policy=removal_policy,
-            lifecycle_rules=[
-                s3.LifecycleRule(
-                    id="forget",
-                    expiration=Duration.days(days),
-                    abort_incomplete_multipart_upload_after=Duration.days(7),
-                ),
-            ],
-        )
+        self.bucket = private_bucket(self, "Bucket", removal_policy=removal_policy, rule="forget", days=days, ownership=ownership)
 
     def take_from(self, source: s3.Bucket) -> None:
         """Log the requests to `source` here."""

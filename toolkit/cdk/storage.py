@@ -10,6 +10,7 @@ from constructs import Construct
 
 # `<site>/blobs/<key>`: manifests, ledgers and build logs of the same bucket are never served.
 BLOBS = "*/blobs/*"
+_ABANDONED_DAYS = 7
 
 
 class SiteStorage(Construct):
@@ -20,19 +21,7 @@ class SiteStorage(Construct):
 
     def __init__(self, scope: Construct, construct_id: str, *, removal_policy: RemovalPolicy) -> None:
         super().__init__(scope, construct_id)
-        self.bucket = s3.Bucket(
-            self,
-            "Bucket",
-            block_public_access=s3.BlockPublicAccess.BLOCK_ALL,
-            object_ownership=s3.ObjectOwnership.BUCKET_OWNER_ENFORCED,
-            encryption=s3.BucketEncryption.S3_MANAGED,
-            enforce_ssl=True,
-            minimum_tls_version=1.2,
-            removal_policy=removal_policy,
-            lifecycle_rules=[
-                s3.LifecycleRule(id="abandoned-uploads", abort_incomplete_multipart_upload_after=Duration.days(7)),
-            ],
-        )
+        self.bucket = private_bucket(self, "Bucket", removal_policy=removal_policy, rule="abandoned-uploads")
 
     def allow_reads_by(self, distribution: cloudfront.IDistribution) -> None:
         """Let this distribution, and no other of any account, read blobs.
@@ -50,3 +39,38 @@ class SiteStorage(Construct):
                 conditions={"StringEquals": {"aws:SourceArn": distribution.distribution_arn}},
             )
         )
+
+
+def private_bucket(
+    scope: Construct,
+    construct_id: str,
+    *,
+    removal_policy: RemovalPolicy,
+    rule: str,
+    days: int | None = None,
+    versioned: bool = False,
+    ownership: s3.ObjectOwnership = s3.ObjectOwnership.BUCKET_OWNER_ENFORCED,
+) -> s3.Bucket:
+    """Every bucket of ours: nothing is public, all is encrypted, TLS 1.2 or newer only, and uploads that nobody ends are forgotten.
+
+    rule: the id of its lifecycle rule, which forgets objects, too, after `days` days (and as long after they were replaced).
+    """
+    ends = Duration.days(days) if days else None
+    forgets = s3.LifecycleRule(
+        id=rule,
+        expiration=ends,
+        noncurrent_version_expiration=ends if versioned else None,
+        abort_incomplete_multipart_upload_after=Duration.days(_ABANDONED_DAYS),
+    )
+    return s3.Bucket(
+        scope,
+        construct_id,
+        block_public_access=s3.BlockPublicAccess.BLOCK_ALL,
+        object_ownership=ownership,
+        encryption=s3.BucketEncryption.S3_MANAGED,
+        enforce_ssl=True,
+        minimum_tls_version=1.2,
+        versioned=versioned,
+        removal_policy=removal_policy,
+        lifecycle_rules=[forgets],
+    )

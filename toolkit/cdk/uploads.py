@@ -6,17 +6,17 @@ import json
 from collections.abc import Sequence
 from typing import cast
 
-from aws_cdk import Duration, RemovalPolicy
+from aws_cdk import RemovalPolicy
 from aws_cdk import aws_events as events
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_s3 as s3
 from constructs import Construct
 
 from toolkit.cdk.roles import service_role
+from toolkit.cdk.storage import private_bucket
 
 UPLOAD_DAYS = 90
 ARTIFACT_DAYS = 30
-_ABANDONED_DAYS = 7
 READS = ("GetObject", "GetObjectTagging", "GetObjectVersion", "GetObjectVersionTagging")
 # What the rule takes out of an event, by the names that its template uses
 # (docs.aws.amazon.com/AmazonS3/latest/userguide/ev-events.html).
@@ -25,44 +25,18 @@ _PATHS = {"key": "$.detail.object.key", "version": "$.detail.object.version-id",
 
 def artifact_bucket(scope: Construct, construct_id: str) -> s3.Bucket:
     """What pipelines hand from one action to the next, and caches of builds. All of it can be made again."""
-    rule = s3.LifecycleRule(
-        id="forget", expiration=Duration.days(ARTIFACT_DAYS), abort_incomplete_multipart_upload_after=Duration.days(_ABANDONED_DAYS)
-    )
-    return _bucket(scope, construct_id, removal_policy=RemovalPolicy.DESTROY, rule=rule)
+    return private_bucket(scope, construct_id, removal_policy=RemovalPolicy.DESTROY, rule="forget", days=ARTIFACT_DAYS)
 
 
 def upload_bucket(scope: Construct, construct_id: str, *, removal_policy: RemovalPolicy) -> s3.Bucket:
     """Where zips are put. Versioned: a pipeline reads the very version that it was started for."""
-    rule = s3.LifecycleRule(
-        id="forget",
-        expiration=Duration.days(UPLOAD_DAYS),
-        noncurrent_version_expiration=Duration.days(UPLOAD_DAYS),
-        abort_incomplete_multipart_upload_after=Duration.days(_ABANDONED_DAYS),
-    )
-    bucket = _bucket(scope, construct_id, removal_policy=removal_policy, rule=rule, versioned=True)
+    bucket = private_bucket(scope, construct_id, removal_policy=removal_policy, rule="forget", days=UPLOAD_DAYS, versioned=True)
     # By hand: the L2 property would set it by a function with rights to change any bucket's notifications.
     inner = cast(s3.CfnBucket, bucket.node.default_child)
     inner.notification_configuration = s3.CfnBucket.NotificationConfigurationProperty(
         event_bridge_configuration=s3.CfnBucket.EventBridgeConfigurationProperty(event_bridge_enabled=True)
     )
     return bucket
-
-
-def _bucket(
-    scope: Construct, construct_id: str, *, removal_policy: RemovalPolicy, rule: s3.LifecycleRule, versioned: bool = False
-) -> s3.Bucket:
-    return s3.Bucket(
-        scope,
-        construct_id,
-        block_public_access=s3.BlockPublicAccess.BLOCK_ALL,
-        object_ownership=s3.ObjectOwnership.BUCKET_OWNER_ENFORCED,
-        encryption=s3.BucketEncryption.S3_MANAGED,
-        enforce_ssl=True,
-        minimum_tls_version=1.2,
-        versioned=versioned,
-        removal_policy=removal_policy,
-        lifecycle_rules=[rule],
-    )
 
 
 def allow_reads(scope: Construct, bucket: s3.IBucket, prefix: str, roles: Sequence[iam.IRole]) -> iam.ManagedPolicy | None:
