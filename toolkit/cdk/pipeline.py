@@ -23,6 +23,7 @@ from toolkit.cdk.workflow import ReleaseWorkflow
 
 # docs.aws.amazon.com/codepipeline/latest/userguide/limits.html
 LONGEST_NAME = 100
+_TRIGGERS = {LIVE: triggers.live, PREVIEW: triggers.preview, PULL: triggers.pull, CLOSED: triggers.closed}
 
 
 class SitePipeline(Construct):
@@ -101,7 +102,7 @@ class SitePipeline(Construct):
         for flow in self._flows:
             if flow != UPLOAD:
                 connection = iam.PolicyStatement(sid="Connection", actions=uses, resources=[source.connection_arn])
-                starts = getattr(triggers, flow.key)(source, pipelines.SOURCE)
+                starts = _TRIGGERS[flow](source, pipelines.SOURCE)
                 made.append(self._add(flow, self._github_stages(flow, source), [connection], triggers=starts))
         return made
 
