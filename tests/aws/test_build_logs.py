@@ -116,7 +116,7 @@ def test_a_build_on_this_machine_may_be_newer(run: Cli, pipelines: FakePipelines
     end(pipelines, build(pipelines, "a", 1.0, "in AWS"))
     log = Workspace("blog").new_log()
     log.write_text("here\n")
-    assert run("logs").out == "in AWS\n", "what the stand-in tells happened in 2027"
+    assert run("logs").out == "in AWS\n", "what the stand-in tells happens in 2096"
     log.rename(log.with_name("20991231T235959Z-abcdef.log"))
     assert run("logs").out == "here\n"
 
