@@ -389,10 +389,13 @@ def test_an_interrupt_while_a_command_is_being_started_waits_until_it_can_be_end
 def test_no_interrupt_is_raised_inside_of_a_wait_for_a_command(tmp_path: Path) -> None:
     """One between the lock of `Popen.wait` and its release leaves it taken, and the next wait for the process never ends."""
     handlers = []
-    made = shell.Shell(
-        "/bin/sh", tmp_path, {}, tmp_path, lambda piece: handlers.append(signal.getsignal(signal.SIGINT)), time.monotonic() + 30
-    )
-    assert made.run("echo begun; sleep 0.2; echo ends", True) == 0
+
+    def told(piece: bytes) -> None:
+        handlers.append(signal.getsignal(signal.SIGINT))
+        (tmp_path / "told").touch()
+
+    made = shell.Shell("/bin/sh", tmp_path, {}, tmp_path, told, time.monotonic() + 30)
+    assert made.run("echo begun; until test -e told; do sleep 0.02; done; echo ends", True) == 0
     made.close()
     assert len(handlers) == 2 and signal.default_int_handler not in handlers
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler

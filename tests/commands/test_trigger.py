@@ -5,9 +5,9 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-import time
 from pathlib import Path
 
+from tests.acceptance.world import wait_until
 from tests.commands import test_push
 from tests.commands.conftest import Cli
 from tests.commands.test_push import SPEC, commit, git
@@ -65,15 +65,14 @@ def test_a_running_build_is_followed_to_its_end(repository: Path, cli: Cli, tmp_
     (repository / "buildspec.yml").write_text(slow, encoding="utf-8")
     command = [sys.executable, "-m", "toolkit"]
     with subprocess.Popen([*command, "deploy"], stdout=subprocess.DEVNULL, env=os.environ) as build:
-        until = time.monotonic() + 20
-        while "waiting" not in cli("logs").out:
-            assert time.monotonic() < until
-        with subprocess.Popen([*command, "logs", "--follow"], stdout=subprocess.PIPE, text=True) as reader:
-            assert reader.stdout
-            while "waiting" not in reader.stdout.readline():
-                pass
+        try:
+            wait_until(lambda: "waiting" in cli("logs").out, "the build has begun")
+            with subprocess.Popen([*command, "logs", "--follow"], stdout=subprocess.PIPE, text=True) as reader:
+                assert reader.stdout and any("waiting" in line for line in reader.stdout), "its log ended before the build did"
+                gate.touch()
+                rest = reader.stdout.read()
+        finally:
             gate.touch()
-            rest = reader.stdout.read()
         assert build.wait(timeout=20) == 0 and reader.returncode == 0
     assert "through" in rest and "built with one" in rest
     again = cli("logs", "--follow", "--json")
