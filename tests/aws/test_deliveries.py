@@ -8,7 +8,7 @@ from pathlib import Path
 from urllib.parse import unquote
 
 import pytest
-from hypothesis import given
+from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
 from tests.aws.account import DOMAIN, REGION, FakeAccount
@@ -161,6 +161,7 @@ def test_a_bucket_without_versions(run: Cli, account: FakeAccount, site_zip: Pat
         (overlapping_bomb(250, 900_000), "overlap"),
         (b"no zip at all", "is not a zip"),
     ],
+    ids=["leads out", "truncated", "no files", "link", "bomb", "no zip"],
 )
 def test_what_is_no_good_zip_is_refused_before_a_byte_is_sent(
     run: Cli, account: FakeAccount, project: Path, body: bytes, says: str
@@ -335,14 +336,19 @@ def test_trigger_takes_the_last_upload_to_live(run: Cli, pipelines: FakePipeline
     ]  # fmt: skip
 
 
-@given(st.text(min_size=1, max_size=60), st.text(max_size=30))
-def test_a_key_leads_where_the_upload_was_to_go(name: str, file: str) -> None:
-    try:
-        channel = channels.preview_channel(name)
-        key = deliveries_upload.key_for("uploads/", Upload(Path(f"{file.replace('/', '')}.zip"), channel))
-    except (UserError, ValueError):
+NAME = st.text(st.characters(min_codepoint=32, exclude_characters="\x7f", exclude_categories=["Cs"]), min_size=1, max_size=60)
+
+
+@given(NAME, st.text(max_size=30))
+@example("a//b", "site")
+def test_a_key_leads_where_the_upload_was_to_go_or_there_is_none(name: str, file: str) -> None:
+    assume(name.strip())
+    upload = Upload(Path(f"{file.replace('/', '')}.zip"), channels.preview_channel(name))
+    if all(part.strip() for part in name.split("/")):
+        assert channels.of_upload(deliveries_upload.key_for("uploads/", upload), "uploads/") == upload.channel
         return
-    assert channels.of_upload(key, "uploads/") == channel
+    with pytest.raises(UserError):
+        deliveries_upload.key_for("uploads/", upload)
 
 
 def test_a_name_that_is_no_utf_8_goes_with_an_upload_all_the_same() -> None:
