@@ -30,7 +30,6 @@ def framework_push(stage: Stage) -> None:
 def framework_upload(stage: Stage) -> None:
     project = PROJECTS[stage.site]
     folder = project.write(stage.folder / "zipped")
-    (folder / "index.html").exists()
     body = zipped(
         {f"project/{path.relative_to(folder)}": path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()}
     )
