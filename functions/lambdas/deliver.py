@@ -17,6 +17,7 @@ from toolkit.aws.pipelines import Action, SourceFacts
 from toolkit.aws.uploaded import uploaded
 from toolkit.engine import channels, layout
 from toolkit.engine.errors import Unavailable, UserError
+from toolkit.engine.pipelines import DIRECT
 
 from . import common, jobs
 from .common import Event, Services
@@ -75,7 +76,7 @@ def _begin(job: Job, services: Services) -> str:
         "version": "",
         "folder": job.text("folder", ""),
         # Only what somebody zipped may have a folder around it; what a build or a repository gives has not.
-        "wrapped": job.text("action") == "Direct",
+        "wrapped": job.text("action") == DIRECT,
         **said,
     }
     executions.start(services.session, services.value("RELEASE_ARN"), name, {"channel": channel, "source": source, "who": who})

@@ -16,13 +16,13 @@ from pathlib import Path
 from toolkit.aws import artifacts, pipelines
 from toolkit.engine import channels
 from toolkit.engine.errors import UserError
+from toolkit.engine.pipelines import PROJECT, SITE
 from toolkit.sources import archive
 
 from . import common, jobs
 from .common import Event, Services
 from .jobs import Done, Job
 
-SITE, PROJECT = "site", "project"
 # An output artifact must be there whatever comes after, and a zip must hold something.
 _MARKER = "nothing-to-build"
 

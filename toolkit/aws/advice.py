@@ -93,7 +93,7 @@ class AwsAdvisor:
             fetch=self._fetch,
             distribution=found["DistributionId"],
             hosts=facts.hosts,
-            pipelines={key: found[name] for key, name in outputs.PIPELINES.items() if name in found},
+            pipelines=outputs.pipelines(found),
             session=made,
         )
         trials = (*verify_stores.TRIALS, *verify_pipeline.TRIALS, *verify_answers.TRIALS)

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from math import ceil
 
 from toolkit.aws.prices import monthly, once, prices
+from toolkit.engine import pipelines as names
 from toolkit.engine.advice import CostLine, PipelineFacts, SiteFacts, Traffic
 
 # Minutes that actions take, begun ones: fetching, looking into a zip, and a release with its check at the edge.
@@ -39,7 +40,7 @@ def kept(facts: SiteFacts) -> Iterator[CostLine]:
     """What pipelines cost in a month beside deliveries."""
     pipelines = facts.pipelines
     if pipelines.builds:
-        caches = sum(key != "closed" for key in pipelines.keys)
+        caches = sum(key != names.CLOSED for key in pipelines.keys)
         yield monthly("caches of builds", "s3-storage", caches * _CACHE_GB, f"{_CACHE_GB:g} GB for each of {caches} pipelines")
     secrets = {":".join(place.split(":")[:7]) for place in pipelines.secrets.values() if ":secretsmanager:" in place}
     if secrets:
@@ -71,7 +72,7 @@ def assumptions(facts: SiteFacts, traffic: Traffic) -> Iterator[str]:
 
 
 def has_previews(pipelines: PipelineFacts) -> bool:
-    return "preview" in pipelines.keys or "pull" in pipelines.keys
+    return names.PREVIEW in pipelines.keys or names.PULL in pipelines.keys
 
 
 def _amounts(pipelines: PipelineFacts, traffic: Traffic) -> Iterator[tuple[str, str, float, str]]:

@@ -18,9 +18,10 @@ from toolkit.aws import deliveries_stages as stages
 from toolkit.aws import deliveries_upload, executions
 from toolkit.aws.deliveries_logs import BuildLogs
 from toolkit.aws.errors import code
-from toolkit.aws.outputs import PIPELINES
+from toolkit.aws.outputs import pipelines
 from toolkit.aws.session import STEADY, asking
 from toolkit.engine import channels
+from toolkit.engine import pipelines as names
 from toolkit.engine.deliveries import Delivery, Stage, Upload, patiently
 from toolkit.errors import UserError
 
@@ -49,7 +50,7 @@ class PipelineDeliveries:
         is_tagged: bool = False,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
-        self.pipelines = {key: outputs[name] for key, name in PIPELINES.items() if name in outputs}
+        self.pipelines = pipelines(outputs)
         self._session, self._outputs, self._site = session, outputs, site
         self._branch, self._is_tagged, self._sleep = branch, is_tagged, sleep
 
@@ -64,8 +65,8 @@ class PipelineDeliveries:
         ended = None
         for key, summary in self._newest(_LOOK_BACK):
             actions = self._actions(key, summary["pipelineExecutionId"])
-            builds = stages.BUILD in actions
-            if builds and actions[stages.BUILD]["status"] == "InProgress":
+            builds = names.BUILD in actions
+            if builds and actions[names.BUILD]["status"] == "InProgress":
                 return self._delivery(key, summary)
             if builds and ended is None:
                 ended = key, summary
@@ -75,25 +76,25 @@ class PipelineDeliveries:
         key, execution = self._parsed(id)
         while True:
             found, actions = patiently(lambda: (self._execution(key, execution), self._actions(key, execution)), self.wait)
-            action = actions.get(stages.BUILD)
+            action = actions.get(names.BUILD)
             if action and (build := stages.build_of(action)):
                 yield from BuildLogs(self._session, self._sleep).lines(build, follow=follow)
                 return
             if action and action["status"] != "InProgress":
-                said = stages.of_action(stages.BUILD, action).says
+                said = stages.of_action(names.BUILD, action).says
                 raise UserError(f"the build of {id} did not begin: {said}", "see `toolkit status`, then `toolkit doctor`")
             # What is released without a build comes to none, however long it takes.
-            is_over = found["status"] not in ("InProgress", "Stopping") or any(name in actions for name in stages.RELEASES)
+            is_over = found["status"] not in ("InProgress", "Stopping") or any(name in actions for name in names.RELEASES)
             if not follow or is_over:
                 raise UserError(f"{id} has built nothing", "see `toolkit status` for how far it came")
             self.wait()
 
     def upload(self, upload: Upload, progress: Callable[[int], None]) -> str:
-        bucket, prefix = self._outputs.get("UploadBucket", ""), self._outputs.get("UploadPrefix", "")
-        if "upload" not in self.pipelines or not bucket:
+        bucket, prefix = self._outputs.get(names.UPLOAD_BUCKET, ""), self._outputs.get(names.UPLOAD_PREFIX, "")
+        if names.UPLOAD not in self.pipelines or not bucket:
             raise UserError(f"the site {self._site} takes no uploads", "add [aws.uploads] to site.toml, then run `toolkit up`")
         key = deliveries_upload.key_for(prefix, upload)
-        known = {str(one["pipelineExecutionId"]): "" for one in self._summaries("upload", _AT_ONCE)}
+        known = {str(one["pipelineExecutionId"]): "" for one in self._summaries(names.UPLOAD, _AT_ONCE)}
         version = deliveries_upload.send(self._session, bucket, key, upload, progress)
         waited = 0.0
         while not (found := patiently(lambda: self._started_by(key, version, known), self.wait)):
@@ -101,7 +102,7 @@ class PipelineDeliveries:
                 raise _nothing_began(f"s3://{bucket}/{key} is there, but within {waited:.0f} s nothing", known)
             self.wait()
             waited += _PAUSE_SECONDS
-        return f"upload/{found}"
+        return f"{names.UPLOAD}/{found}"
 
     def trigger(self, branch: str) -> str:
         if branch and branch != self._branch:
@@ -111,10 +112,10 @@ class PipelineDeliveries:
                 f"only a push can start the preview of {branch}: CodePipeline takes the branch's name from it",
                 f'git commit --allow-empty -m "Build again" && git push origin {branch}',
             )
-        if "live" in self.pipelines:
-            return self._start("live", self._commit() if self._is_tagged else {})
-        if "upload" in self.pipelines:
-            return self._start("upload", self._last_upload())
+        if names.LIVE in self.pipelines:
+            return self._start(names.LIVE, self._commit() if self._is_tagged else {})
+        if names.UPLOAD in self.pipelines:
+            return self._start(names.UPLOAD, self._last_upload())
         raise UserError(f"no pipeline of {self._site} releases to live", "add [aws.github] to site.toml, then run `toolkit up`")
 
     def wait(self) -> None:
@@ -152,7 +153,7 @@ class PipelineDeliveries:
         There is no zip then, and the branch of the other pipelines goes live; where tags do, it has a preview.
         """
         is_first = summary.get("trigger", {}).get("triggerType") == "CreatePipeline"
-        return is_first and (key in ("upload", "closed") or (key != "live" and not self._is_tagged))
+        return is_first and (key in (names.UPLOAD, names.CLOSED) or (key != names.LIVE and not self._is_tagged))
 
     def _execution(self, key: str, execution: str) -> Mapping[str, Any]:
         name = self.pipelines[key]
@@ -180,8 +181,8 @@ class PipelineDeliveries:
     def _delivery(self, key: str, execution: Mapping[str, Any]) -> Delivery:
         id = execution["pipelineExecutionId"]
         actions = self._actions(key, id)
-        steps = [step for name in stages.RELEASES if name in actions for step in self._steps(actions[name])]
-        found = stages.delivery(key, execution, actions, steps, self._outputs.get("UploadPrefix", ""), self._link(key, id))
+        steps = [step for name in names.RELEASES if name in actions for step in self._steps(actions[name])]
+        found = stages.delivery(key, execution, actions, steps, self._outputs.get(names.UPLOAD_PREFIX, ""), self._link(key, id))
         return stages.so_far(found, time.time())
 
     def _steps(self, action: stages.Action) -> list[Stage]:
@@ -201,7 +202,7 @@ class PipelineDeliveries:
                 if code(error) != "ExecutionDoesNotExist":
                     raise
                 return []
-        return stages.steps_of(events, stages.of_action("Release", action).says)
+        return stages.steps_of(events, stages.of_action(names.RELEASE, action).says)
 
     @cached_property
     def _states(self) -> Any:
@@ -218,37 +219,37 @@ class PipelineDeliveries:
 
         `known` are those of other uploads, to which more are added; of one whose source failed, which does not tell its key, why.
         """
-        for summary in self._summaries("upload", _AT_ONCE):
+        for summary in self._summaries(names.UPLOAD, _AT_ONCE):
             id = summary["pipelineExecutionId"]
             if id in known:
                 continue
             if version in {revision.get("revisionId") for revision in summary.get("sourceRevisions", ())}:
                 return str(id)
-            source = self._actions("upload", id).get(stages.SOURCE, {})
+            source = self._actions(names.UPLOAD, id).get(names.SOURCE, {})
             found = stages.variables_of(source)
             if (found.get("ObjectKey"), found.get("VersionId")) == (key, version):
                 return str(id)
             if found or source.get("status") in ("Failed", "Abandoned"):
-                known[id] = "" if found else stages.of_action(stages.SOURCE, source).says or "no reason was given"
+                known[id] = "" if found else stages.of_action(names.SOURCE, source).says or "no reason was given"
         return ""
 
     def _start(self, key: str, revisions: Mapping[str, str]) -> str:
         name = self.pipelines[key]
-        given = [{"actionName": stages.SOURCE, "revisionType": kind, "revisionValue": value} for kind, value in revisions.items()]
+        given = [{"actionName": names.SOURCE, "revisionType": kind, "revisionValue": value} for kind, value in revisions.items()]
         with asking(f"the pipeline {name}", "codepipeline:StartPipelineExecution"):
             reply = self._client.start_pipeline_execution(name=name, **({"sourceRevisions": given} if given else {}))
         return f"{key}/{reply['pipelineExecutionId']}"
 
     def _commit(self) -> dict[str, str]:
         """The commit of the last tag: started by itself, the pipeline would take the branch, of which nothing goes live."""
-        for source in self._sources("live"):
+        for source in self._sources(names.LIVE):
             if commit := source.get("CommitId"):
                 return {"COMMIT_ID": commit}
         raise UserError(f"no tag of {self._site} was delivered yet", "push one: git tag v1 && git push origin v1")
 
     def _last_upload(self) -> dict[str, str]:
-        prefix = self._outputs.get("UploadPrefix", "")
-        for source in self._sources("upload"):
+        prefix = self._outputs.get(names.UPLOAD_PREFIX, "")
+        for source in self._sources(names.UPLOAD):
             key, version = source.get("ObjectKey", ""), source.get("VersionId", "")
             if key and version and "/" not in key.removeprefix(prefix):
                 return {"S3_OBJECT_KEY": key, "S3_OBJECT_VERSION_ID": version}
@@ -257,7 +258,7 @@ class PipelineDeliveries:
     def _sources(self, key: str) -> Iterator[Mapping[str, str]]:
         """What the last deliveries of a pipeline were of."""
         for summary in self._summaries(key, _LOOK_BACK):
-            yield stages.variables_of(self._actions(key, summary["pipelineExecutionId"]).get(stages.SOURCE, {}))
+            yield stages.variables_of(self._actions(key, summary["pipelineExecutionId"]).get(names.SOURCE, {}))
 
 
 def _nothing_began(what: str, seen: Mapping[str, str]) -> UserError:

@@ -1,8 +1,7 @@
 """What a pipeline's execution has come to, stage by stage: its actions, and inside the last one the steps of the release.
 
-Shapes: `ListActionExecutions` of CodePipeline and `GetExecutionHistory` of Step Functions (their API references). The pipelines'
-action names, their variables and the name of a release's execution are those of `toolkit/cdk/pipelines.py` and
-`functions/lambdas/deliver.py`. (F59)
+Shapes: `ListActionExecutions` of CodePipeline and `GetExecutionHistory` of Step Functions (their API references). The
+variables of actions and the name of a release's execution are those of `functions/lambdas/deliver.py`. (F59)
 """
 
 from __future__ import annotations
@@ -16,11 +15,9 @@ from typing import Any
 from toolkit.engine import channels
 from toolkit.engine.deliveries import DONE, ENDED, FAILED, RUNNING, SKIPPED, STOPPED, Delivery, Stage
 from toolkit.engine.errors import UserError
+from toolkit.engine.pipelines import CLOSED, LIVE, PREVIEW, PULL, RELEASES, SOURCE, UPLOAD
 
 Action = Mapping[str, Any]
-# The actions that start the ReleaseWorkflow.
-RELEASES = ("Release", "Direct")
-BUILD, SOURCE = "Build", "Source"
 _ACTION = {"InProgress": RUNNING, "Succeeded": DONE, "Failed": FAILED, "Abandoned": STOPPED}
 _EXECUTION = {
     "InProgress": RUNNING,
@@ -34,7 +31,7 @@ _EXECUTION = {
 # The workflow's states (toolkit/cdk/definition.py) in the words of a person.
 _STEPS = {"Publish": "publish", "Publish large": "publish", "Verify": "verify", "Flip": "flip"}
 _TASK_FAILED = ("TaskFailed", "TaskTimedOut", "TaskStartFailed", "TaskSubmitFailed")
-_SOURCES = {"live": "push", "preview": "push", "pull": "pull request", "closed": "pull request closed", "upload": "upload"}
+_SOURCES = {LIVE: "push", PREVIEW: "push", PULL: "pull request", CLOSED: "pull request closed", UPLOAD: "upload"}
 # Words of builds and branches reach a terminal: nothing in them may move its cursor.
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 
@@ -58,7 +55,7 @@ def delivery(
     # What was not released says so with words in the place of version and channel.
     released = told if told.get("Outcome") != SKIPPED else {}
     revision: Mapping[str, str] = next(iter(execution.get("sourceRevisions", ())), {})
-    is_zip = pipeline == "upload"
+    is_zip = pipeline == UPLOAD
     stages = tuple(_stages(actions, steps))
     return Delivery(
         id=f"{pipeline}/{execution['pipelineExecutionId']}",
@@ -163,12 +160,12 @@ def _channel(pipeline: str, source: Mapping[str, str], prefix: str) -> str:
     """The channel that the source leads to, "" while that is not known or for none."""
     branch, key = source.get("BranchName", ""), source.get("ObjectKey", "")
     try:
-        if pipeline == "live":
+        if pipeline == LIVE:
             return channels.LIVE
-        if pipeline == "upload":
+        if pipeline == UPLOAD:
             return channels.of_upload(key, prefix) if key else ""
-        if not branch or pipeline == "closed":
+        if not branch or pipeline == CLOSED:
             return ""
-        return channels.of_pull(branch) if pipeline == "pull" else channels.of_preview(branch)
+        return channels.of_pull(branch) if pipeline == PULL else channels.of_preview(branch)
     except UserError:
         return ""  # a name that Inspect refuses

@@ -7,8 +7,7 @@ from collections.abc import Iterator
 from toolkit.aws.doctor import Patient, fine, wrong
 from toolkit.aws.doctor_account import describe_stack
 from toolkit.engine.advice import Finding
-
-ISSUER = "token.actions.githubusercontent.com"
+from toolkit.engine.pipelines import GITHUB_ISSUER as ISSUER
 
 
 def provider(patient: Patient) -> Iterator[Finding]:

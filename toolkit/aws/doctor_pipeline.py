@@ -10,7 +10,8 @@ from botocore.exceptions import ClientError
 from toolkit.aws.doctor import Patient, fine, wrong
 from toolkit.aws.doctor_account import describe_stack
 from toolkit.aws.errors import code
-from toolkit.aws.outputs import PIPELINES, site_outputs
+from toolkit.aws.outputs import pipelines as site_pipelines
+from toolkit.aws.outputs import site_outputs
 from toolkit.engine.advice import WARNING, Finding, PipelineFacts
 
 # What a filter of DescribeParameters takes ("ParameterStringFilter", Systems Manager API reference).
@@ -167,7 +168,7 @@ def executions(patient: Patient) -> Iterator[Finding]:
 def physical(patient: Patient) -> dict[str, str] | None:
     """The names of the pipelines that the site's stack has, by their keys; None without a stack that is finished."""
     said = outputs(patient)
-    return {key: said[output] for key, output in PIPELINES.items() if output in said} if said else None
+    return site_pipelines(said) if said else None
 
 
 def outputs(patient: Patient) -> dict[str, str]:

@@ -11,6 +11,7 @@ from botocore.exceptions import ClientError
 from toolkit.aws.doctor import Patient, fine, wrong
 from toolkit.aws.doctor_pipeline import outputs
 from toolkit.aws.errors import status
+from toolkit.engine import pipelines
 from toolkit.engine.advice import UNKNOWN, Finding
 
 
@@ -19,7 +20,7 @@ def bucket(patient: Patient) -> Iterator[Finding]:
     if not patient.facts.pipelines.uploads:
         return
     own = patient.facts.pipelines.bucket
-    name = own or outputs(patient).get("UploadBucket", "")
+    name = own or outputs(patient).get(pipelines.UPLOAD_BUCKET, "")
     if not name:
         yield fine("`toolkit up --target aws` makes the bucket of uploads")
         return
@@ -47,7 +48,7 @@ def bucket(patient: Patient) -> Iterator[Finding]:
 
 def rule(patient: Patient) -> Iterator[Finding]:
     """A rule that is switched off, or gone, starts nothing, and nothing says so."""
-    pipeline = outputs(patient).get("UploadPipeline", "") if patient.facts.pipelines.uploads else ""
+    pipeline = outputs(patient).get(pipelines.output(pipelines.UPLOAD), "") if patient.facts.pipelines.uploads else ""
     if not pipeline:
         return
     client = patient.client("events")

@@ -1,4 +1,4 @@
-"""What a site's stack says of itself: its outputs, by the names that `StaticSite` and `ReleaseWorkflow` give them."""
+"""What a site's stack says of itself: its outputs, by the names that its constructs (`StaticSite`, …) give them."""
 
 from __future__ import annotations
 
@@ -10,18 +10,14 @@ from botocore.exceptions import ClientError
 
 from toolkit.aws.errors import code
 from toolkit.aws.session import FIRST, asking_first
+from toolkit.engine import pipelines as names
 from toolkit.errors import UserError
 
 REQUIRED = ("Bucket", "KeyValueStoreArn", "DistributionId", "DomainName")
-# By the keys of `PipelineFacts.keys`.
-PIPELINES = {
-    "live": "LivePipeline",
-    "preview": "PreviewPipeline",
-    "pull": "PullPipeline",
-    "closed": "ClosedPipeline",
-    "upload": "UploadPipeline",
-}
-OPTIONAL = ("ReleaseArn", "WatchArn", "TopicArn", *PIPELINES.values(), "UploadBucket", "UploadPrefix", "ArtifactBucket")
+# Those of pipelines, by their keys.
+_PIPELINES = {key: names.output(key) for key in (*names.PUSHED, names.CLOSED, names.UPLOAD)}
+_OF_UPLOADS = (names.UPLOAD_BUCKET, names.UPLOAD_PREFIX, names.ARTIFACT_BUCKET)
+OPTIONAL = ("ReleaseArn", "WatchArn", "TopicArn", *_PIPELINES.values(), *_OF_UPLOADS)
 # The CDK ends a logical id with this many digits of a hash, unless it was chosen.
 _HASH = "([0-9A-F]{8})?"
 
@@ -50,6 +46,11 @@ def stack_outputs(session: Any, stack: str) -> dict[str, str]:
 def find(session: Any, stack: str, prefix: str = "") -> dict[str, str]:
     """One site's outputs by their plain names: `site_outputs` of what a stack says. UserError."""
     return site_outputs(stack_outputs(session, stack), prefix, stack)
+
+
+def pipelines(outputs: Mapping[str, str]) -> dict[str, str]:
+    """The names of the pipelines that a site has, by their keys."""
+    return {key: outputs[name] for key, name in _PIPELINES.items() if name in outputs}
 
 
 def is_missing(error: ClientError) -> bool:

@@ -7,18 +7,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from toolkit.aws.doctor_identity import ISSUER
+from toolkit.aws.doctor_pipeline import RUNS
 from toolkit.aws.permissions_scope import Scope
 from toolkit.engine.advice import Policy, Statement
+from toolkit.engine.pipelines import CONNECTION_SERVICES, GITHUB_ISSUER
 
 # Logical ids of `SitePipeline` in the command line's stacks.
 _LOGICAL = "Pipeline"
-# The service has two names; an ARN has the one under which its connection was made.
-_CONNECTIONS = ("codeconnections", "codestar-connections")
 _PIPELINE = ("CreatePipeline", "UpdatePipeline", "DeletePipeline", "GetPipeline", "GetPipelineState")
 _TAGS = ("TagResource", "UntagResource", "ListTagsForResource")
 _PROVIDER = ("Create", "Delete", "Get", "Tag", "Untag")
-_RUNS = ("codepipeline:ListPipelineExecutions", "codepipeline:ListActionExecutions")
+_RUNS = tuple(f"codepipeline:{name}" for name in RUNS)
 _ZIPS = ("s3:GetObject", "s3:GetObjectVersion", "s3:GetObjectTagging", "s3:GetObjectVersionTagging")
 _BUCKET = ("s3:GetBucketAcl", "s3:GetBucketLocation", "s3:GetBucketVersioning")
 
@@ -38,7 +37,7 @@ def _hosting(scope: Scope) -> Iterator[Statement]:
             "GivePipelinesRoles", ("iam:PassRole",), roles, "to the service that runs them, and to no other", codepipeline
         )
     if facts.connection_arn:
-        passed = [f"{service}:PassConnection" for service in _CONNECTIONS]
+        passed = [f"{service}:PassConnection" for service in CONNECTION_SERVICES]
         yield Statement("GiveConnection", passed, connections(scope), "a pipeline is given the connection to the repository")
     if facts.builds and facts.keys:
         builds = [f"codebuild:{name}" for name in ("CreateProject", "UpdateProject", "DeleteProject", "BatchGetProjects")]
@@ -48,7 +47,7 @@ def _hosting(scope: Scope) -> Iterator[Statement]:
         told = ("s3:PutBucketVersioning", "s3:PutBucketNotification")
         yield Statement("UploadBucket", told, bucket, "the bucket of zips keeps versions and tells EventBridge of new ones")
     if facts.deploy_role and not facts.oidc_provider_arn:
-        provider = [scope.arn("iam", f"oidc-provider/{ISSUER}", "")]
+        provider = [scope.arn("iam", f"oidc-provider/{GITHUB_ISSUER}", "")]
         makes = (*(f"iam:{name}OpenIDConnectProvider" for name in _PROVIDER), "iam:ListOpenIDConnectProviderTags")
         yield Statement("IdentityProvider", makes, provider, "lets workflows of the repository take their role")
 
@@ -158,12 +157,12 @@ def connections(scope: Scope) -> list[str]:
     """The site's, or any where the site is not known."""
     if scope.site:
         return [scope.pipelines.connection_arn]
-    return [scope.arn(service, "connection/*") for service in _CONNECTIONS]
+    return [scope.arn(service, "connection/*") for service in CONNECTION_SERVICES]
 
 
 def _services(scope: Scope) -> tuple[str, ...]:
     """By what names IAM knows the service: an ARN goes with its own only."""
-    return tuple(name for name in _CONNECTIONS if not scope.site or f":{name}:" in scope.pipelines.connection_arn)
+    return tuple(name for name in CONNECTION_SERVICES if not scope.site or f":{name}:" in scope.pipelines.connection_arn)
 
 
 def projects(scope: Scope) -> list[str]:

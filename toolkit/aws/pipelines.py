@@ -14,6 +14,7 @@ from botocore.exceptions import ClientError
 
 from toolkit.aws.errors import code
 from toolkit.aws.session import STEADY, asking
+from toolkit.engine.pipelines import SOURCE
 from toolkit.errors import UserError
 
 # "PutJobSuccessResult" and "PutJobFailureResult" in CodePipeline's API reference: characters.
@@ -74,7 +75,7 @@ def is_first_run(session: Any, pipeline: str, execution: str) -> bool:
 
 def source(found: Sequence[Action]) -> SourceFacts | None:
     """What the execution is about: the last source action that brought something. None while there is none."""
-    sources = [action for action in found if action.stage == "Source" and action.status == "Succeeded"]
+    sources = [action for action in found if action.stage == SOURCE and action.status == "Succeeded"]
     if not sources:
         return None
     names = {

@@ -12,6 +12,7 @@ from toolkit.aws.cloudformation import StackOperations
 from toolkit.aws.dns import Lookup
 from toolkit.aws.errors import code, status
 from toolkit.aws.session import STEADY, asking
+from toolkit.engine import pipelines
 from toolkit.engine.stacks import Holding
 from toolkit.errors import Unavailable, UserError
 
@@ -55,9 +56,9 @@ def possessions(operations: Sequence[StackOperations], session: Any, site: str) 
 
 def kept(outputs: Mapping[str, str], holdings: Sequence[Holding]) -> Iterator[str]:
     """What the site uses that is somebody's own, in words; `outputs` are those of its stack."""
-    uploads = outputs.get("UploadBucket", "")
+    uploads = outputs.get(pipelines.UPLOAD_BUCKET, "")
     if uploads and uploads not in [it.name for it in holdings]:
-        yield f"s3://{uploads}/{outputs.get('UploadPrefix', '')}: the bucket of uploads is your own"
+        yield f"s3://{uploads}/{outputs.get(pipelines.UPLOAD_PREFIX, '')}: the bucket of uploads is your own"
 
 
 def check_owner(stack: Mapping[str, Any], one: StackOperations, site: str, home: str) -> None:

@@ -11,14 +11,14 @@ from typing import Any
 
 from toolkit.aws.verify import Probe, Trial, Unproven, expect
 from toolkit.aws.verify_stores import ask, elsewhere
+from toolkit.engine import pipelines as names
+from toolkit.engine.pipelines import BUILD, DIRECT, INSPECT, RELEASE, RELEASES, SOURCE
 
 _LOOK_BACK = 20
 # What starts a pipeline when it is made ("ExecutionTrigger", CodePipeline API reference).
 FIRST_RUN = "CreatePipeline"
 # Of the pipelines that release something, by how their source is called.
-_PUSHED, _UPLOADED = ("live", "preview", "pull"), ("upload",)
-_SOURCE, _INSPECT, _DIRECT, _BUILD = "Source", "Inspect", "Direct", "Build"
-_RELEASES = (_DIRECT, "Release")
+_PUSHED, _UPLOADED = names.PUSHED, (names.UPLOAD,)
 # docs.aws.amazon.com/codepipeline/latest/userguide/reference-variables.html
 _VARIABLES = {_PUSHED: ("BranchName", "CommitId"), _UPLOADED: ("BucketName", "ObjectKey", "VersionId")}
 # How much of the names CodePipeline makes an artifact's key of ("Artifacts", CodePipeline user guide).
@@ -43,7 +43,7 @@ class Run:
 def listed(probe: Probe) -> str:
     """A release is as new as its source: the time and the commit or object are what CodePipeline says of the source action."""
     run = _last(probe, _PUSHED + _UPLOADED)
-    source = run.of(_SOURCE) or {}
+    source = run.of(SOURCE) or {}
     expect("startTime" in source, f"of {run.pipeline} no source action is listed with its time")
     wanted = _VARIABLES[_UPLOADED if run.key in _UPLOADED else _PUSHED]
     said = _variables(source)
@@ -55,7 +55,7 @@ def listed(probe: Probe) -> str:
 def called(probe: Probe) -> str:
     """What a function answers is kept with its action."""
     run = _last(probe, _PUSHED + _UPLOADED)
-    action = run.of(*_RELEASES)
+    action = run.of(*RELEASES)
     expect(action is not None, f"of {run.pipeline} no action that releases is listed")
     said, result = _variables(action), (action or {}).get("output", {}).get("executionResult", {})
     missing = [name for name in ("Outcome", "Version", "Channel") if not said.get(name)]
@@ -75,12 +75,12 @@ def skipped(probe: Probe) -> str:
     """A zip that is a site passes by the build, one that is a project by the stage before it."""
     run = _last(probe, _UPLOADED)
     stages = {one["stageName"] for one in run.actions}
-    kind = _variables(run.of(_INSPECT)).get("Kind", "")
-    expect(kind in ("site", "project"), f"the kind of the zip is {kind or 'not said'}")
-    if kind == "site":
-        expect(_DIRECT in stages and not stages & {_BUILD, "Release"}, f"a zip with a site ran through {', '.join(sorted(stages))}")
+    kind = _variables(run.of(INSPECT)).get("Kind", "")
+    expect(kind in (names.SITE, names.PROJECT), f"the kind of the zip is {kind or 'not said'}")
+    if kind == names.SITE:
+        expect(DIRECT in stages and not stages & {BUILD, RELEASE}, f"a zip with a site ran through {', '.join(sorted(stages))}")
     else:
-        expect(_DIRECT not in stages and _BUILD in stages, f"a zip with a project ran through {', '.join(sorted(stages))}")
+        expect(DIRECT not in stages and BUILD in stages, f"a zip with a project ran through {', '.join(sorted(stages))}")
     return f"a {kind} ran through {', '.join(one['stageName'] for one in sorted(run.actions, key=_begun))}"
 
 
@@ -98,16 +98,16 @@ def keys(probe: Probe) -> str:
 def overridden(probe: Probe) -> str:
     """The rule starts the pipeline with the object that EventBridge told of."""
     run = _last(probe, _UPLOADED, trigger="CloudWatchEvent")
-    said = _variables(run.of(_SOURCE))
+    said = _variables(run.of(SOURCE))
     key, version = said.get("ObjectKey", ""), said.get("VersionId", "")
-    expect(bool(version) and not key.endswith("none.zip"), f"the pipeline read {f'{key} {version}'.strip() or 'nothing'}")
+    expect(bool(version) and not key.endswith(names.NO_ZIP), f"the pipeline read {f'{key} {version}'.strip() or 'nothing'}")
     return f"read {key} in its version {version}"
 
 
 def built(probe: Probe) -> str:
     """A build of the project's own spec ended well, on the machine and with the cache that the template says."""
-    run = _last(probe, _PUSHED + _UPLOADED, stage=_BUILD)
-    action = run.of(_BUILD)
+    run = _last(probe, _PUSHED + _UPLOADED, stage=BUILD)
+    action = run.of(BUILD)
     build = (action or {}).get("output", {}).get("executionResult", {}).get("externalExecutionId", "")
     if not build:
         raise Unproven("CodePipeline does not name the build")

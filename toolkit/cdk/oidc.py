@@ -13,8 +13,8 @@ from toolkit.cdk import roles
 from toolkit.cdk.errors import PropertyError
 from toolkit.cdk.roles import Access
 from toolkit.cdk.workflow import ReleaseWorkflow
+from toolkit.engine.pipelines import GITHUB_ISSUER as ISSUER
 
-ISSUER = "token.actions.githubusercontent.com"
 AUDIENCE = "sts.amazonaws.com"
 _REPOSITORY = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*/[A-Za-z0-9._-]+")
 # What git allows in a branch's name (git-check-ref-format) and IAM takes literally in a pattern: no `*` and `?`, which no ref has.

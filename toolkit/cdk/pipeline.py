@@ -20,6 +20,7 @@ from toolkit.cdk.releasers import Releasers
 from toolkit.cdk.sources import GitHubSource, ZipSource
 from toolkit.cdk.uploads import UploadRule, allow_reads, artifact_bucket, upload_bucket
 from toolkit.cdk.workflow import ReleaseWorkflow
+from toolkit.engine import pipelines as names
 
 # docs.aws.amazon.com/codepipeline/latest/userguide/limits.html
 LONGEST_NAME = 100
@@ -102,24 +103,24 @@ class SitePipeline(Construct):
         for flow in self._flows:
             if flow != UPLOAD:
                 connection = iam.PolicyStatement(sid="Connection", actions=uses, resources=[source.connection_arn])
-                starts = _TRIGGERS[flow](source, pipelines.SOURCE)
+                starts = _TRIGGERS[flow](source, names.SOURCE)
                 made.append(self._add(flow, self._github_stages(flow, source), [connection], triggers=starts))
         return made
 
     def _github_stages(self, flow: Flow, source: GitHubSource) -> pipelines.Stages:
         caller, fetch = Caller(flow, self._names[flow.key]), pipelines.from_github(flow, source)
         if flow == CLOSED:
-            return [fetch, caller.call(pipelines.RETIRE, self._functions.retire)]
+            return [fetch, caller.call(names.RETIRE, self._functions.retire)]
         only = None if flow == LIVE else pipelines.only_other_branches(source)
         deliver, more = self._functions.deliver, pipelines.not_when_made(source) if flow == LIVE else {}
         if self._idle:
             more["folder"] = self._build.spec.folder
-            return [fetch, caller.call(pipelines.RELEASE, deliver, takes=flow.source, only=only, more=more)]
+            return [fetch, caller.call(names.RELEASE, deliver, takes=flow.source, only=only, more=more)]
         project = self._project(flow, takes=flow.source, branch=source.branch if flow == LIVE else "")
         return [
             fetch,
             pipelines.build(project, takes=flow.source, makes=flow.site, only=only),
-            caller.call(pipelines.RELEASE, deliver, takes=flow.site, only=only, more=more),
+            caller.call(names.RELEASE, deliver, takes=flow.site, only=only, more=more),
         ]
 
     def _of_uploads(self, bucket: s3.IBucket, prefix: str) -> FlowPipeline:
@@ -136,7 +137,7 @@ class SitePipeline(Construct):
             bucket=bucket,
             prefix=prefix,
             pipeline_arn=self._arn(UPLOAD.key),
-            action=pipelines.SOURCE,
+            action=names.SOURCE,
             site=self._workflow.facts.site,
         )
         rule.node.add_dependency(made.pipeline)
@@ -147,16 +148,16 @@ class SitePipeline(Construct):
         caller, told = Caller(flow, self._names[flow.key]), pipelines.time_and_prefix(prefix)
         first = [
             pipelines.from_bucket(flow, bucket, prefix),
-            caller.call(pipelines.INSPECT, self._functions.inspect, takes=flow.source, makes=flow.project),
+            caller.call(names.INSPECT, self._functions.inspect, takes=flow.source, makes=flow.project),
         ]
         if self._idle:
-            return [*first, caller.call(pipelines.DIRECT, deliver, takes=flow.source, more={**pipelines.found_folder(), **told})]
+            return [*first, caller.call(names.DIRECT, deliver, takes=flow.source, more={**pipelines.found_folder(), **told})]
         only = pipelines.is_project()
         return [
             *first,
-            caller.call(pipelines.DIRECT, deliver, takes=flow.source, only=pipelines.is_site(), more=told),
+            caller.call(names.DIRECT, deliver, takes=flow.source, only=pipelines.is_site(), more=told),
             pipelines.build(self._project(flow, takes=flow.project), takes=flow.project, makes=flow.site, only=only),
-            caller.call(pipelines.RELEASE, deliver, takes=flow.site, only=only, more=told),
+            caller.call(names.RELEASE, deliver, takes=flow.site, only=only, more=told),
         ]
 
     def _project(self, flow: Flow, *, takes: str, branch: str = "") -> str:
@@ -207,31 +208,31 @@ class SitePipeline(Construct):
     def _outputs(self, uploads: ZipSource | None) -> dict[str, CfnOutput]:
         """What a target needs to follow deliveries, beside the outputs of `ReleaseWorkflow`."""
         values: dict[str, tuple[str, str]] = {
-            f"{flow.key.capitalize()}Pipeline": (self.pipelines[flow.key].ref, f"the pipeline that {flow.description}")
-            for flow in self._flows
+            names.output(flow.key): (self.pipelines[flow.key].ref, f"the pipeline that {flow.description}") for flow in self._flows
         }
         if self.upload_bucket and uploads:
-            values["UploadBucket"] = (self.upload_bucket.bucket_name, "the bucket that zips are put into")
-            values["UploadPrefix"] = (uploads.prefix, "the folder in it")
-        values["ArtifactBucket"] = (self.artifacts.bucket_name, "the bucket of what pipelines hand on")
+            values[names.UPLOAD_BUCKET] = (self.upload_bucket.bucket_name, "the bucket that zips are put into")
+            values[names.UPLOAD_PREFIX] = (uploads.prefix, "the folder in it")
+        values[names.ARTIFACT_BUCKET] = (self.artifacts.bucket_name, "the bucket of what pipelines hand on")
         outputs = Construct(self, "Outputs")
         return {name: CfnOutput(outputs, name, value=value, description=text) for name, (value, text) in values.items()}
 
 
 def _flows(github: GitHubSource | None, uploads: ZipSource | None) -> list[Flow]:
-    found = []
-    if github:
-        previews = github.previews or github.pull_requests
-        wanted = ((LIVE, True), (PREVIEW, github.previews), (PULL, github.pull_requests), (CLOSED, previews))
-        found = [flow for flow, is_wanted in wanted if is_wanted]
-    return [*found, *([UPLOAD] if uploads else [])]
+    there = names.keys(
+        pushes=bool(github),
+        previews=bool(github and github.previews),
+        pull_requests=bool(github and github.pull_requests),
+        uploads=bool(uploads),
+    )
+    return [flow for flow in (LIVE, PREVIEW, PULL, CLOSED, UPLOAD) if flow.key in there]
 
 
 def _use_connection(arn: str) -> list[str]:
     """IAM knows the service by two names, and each goes with ARNs of its own
     (docs.aws.amazon.com/service-authorization/latest/reference/list_awscodeconnections.html, …/list_awscodestarconnections.html);
     both where the ARN is not known yet."""
-    services = ["codeconnections", "codestar-connections"] if Token.is_unresolved(arn) else [arn.split(":")[2]]
+    services = names.CONNECTION_SERVICES if Token.is_unresolved(arn) else (arn.split(":")[2],)
     return [f"{service}:UseConnection" for service in services]
 
 

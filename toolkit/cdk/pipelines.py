@@ -18,10 +18,11 @@ from aws_cdk import aws_s3 as s3
 
 from toolkit.cdk.errors import PropertyError
 from toolkit.cdk.sources import GitHubSource
+from toolkit.engine import pipelines as names
+from toolkit.engine.pipelines import BUILD, INSPECT, SOURCE
 
 _L1 = codepipeline.CfnPipeline
 Stages = list[codepipeline.CfnPipeline.StageDeclarationProperty]
-SOURCE, INSPECT, DIRECT, BUILD, RELEASE, RETIRE = "Source", "Inspect", "Direct", "Build", "Release", "Retire"
 EVENT_TIME = "EventTime"
 # docs.aws.amazon.com/codepipeline/latest/APIReference/API_ActionConfiguration.html
 LONGEST_VALUE = 1000
@@ -49,11 +50,13 @@ class Flow:
         return tuple(name for name in (self.source, self.project, self.site) if name)
 
 
-LIVE = Flow("live", "live", "LiveSource", site="LiveSite", description="releases what is pushed")
-PREVIEW = Flow("preview", "preview", "PrevSource", site="PrevSite", description="previews branches")
-PULL = Flow("pull", "pull", "PullSource", site="PullSite", description="previews pull requests, which are built without secrets")
-CLOSED = Flow("closed", "closed", "DoneSource", description="removes the previews of closed pull requests")
-UPLOAD = Flow("upload", "key", "ZipSource", "ZipProject", "ZipSite", description="releases and previews zips")
+LIVE = Flow(names.LIVE, "live", "LiveSource", site="LiveSite", description="releases what is pushed")
+PREVIEW = Flow(names.PREVIEW, "preview", "PrevSource", site="PrevSite", description="previews branches")
+PULL = Flow(
+    names.PULL, "pull", "PullSource", site="PullSite", description="previews pull requests, which are built without secrets"
+)
+CLOSED = Flow(names.CLOSED, "closed", "DoneSource", description="removes the previews of closed pull requests")
+UPLOAD = Flow(names.UPLOAD, "key", "ZipSource", "ZipProject", "ZipSite", description="releases and previews zips")
 
 
 @dataclass(frozen=True)
@@ -107,11 +110,11 @@ def only_other_branches(source: GitHubSource) -> Check | None:
 
 
 def is_site() -> Check:
-    return Check("IsSite", _KIND, "EQ", "site")
+    return Check("IsSite", _KIND, "EQ", names.SITE)
 
 
 def is_project() -> Check:
-    return Check("IsProject", _KIND, "EQ", "project")
+    return Check("IsProject", _KIND, "EQ", names.PROJECT)
 
 
 def from_github(flow: Flow, source: GitHubSource) -> codepipeline.CfnPipeline.StageDeclarationProperty:
@@ -140,7 +143,7 @@ def from_bucket(flow: Flow, bucket: s3.IBucket, prefix: str) -> codepipeline.Cfn
     (docs.aws.amazon.com/codepipeline/latest/userguide/action-reference-S3.html)"""
     configuration = {
         "S3Bucket": bucket.bucket_name,
-        "S3ObjectKey": f"{prefix}none.zip",
+        "S3ObjectKey": f"{prefix}{names.NO_ZIP}",
         "PollForSourceChanges": "false",
         "AllowOverrideForS3ObjectKey": "true",
     }

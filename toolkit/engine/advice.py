@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Protocol
 
-from toolkit.engine import stacks
+from toolkit.engine import pipelines, stacks
 
 # States of findings and checks. UNKNOWN: it could not be found out, which is no verdict.
 OK, WARNING, PROBLEM, UNKNOWN = "ok", "warning", "problem", "unknown"
@@ -42,11 +42,10 @@ class PipelineFacts:
 
     @property
     def keys(self) -> tuple[str, ...]:
-        """The pipelines that there are, by the names that `SitePipeline` gives them."""
-        ends = self.previews or self.pull_requests
-        pushed = {"live": True, "preview": self.previews, "pull": self.pull_requests, "closed": ends}
-        found = tuple(key for key, is_there in pushed.items() if is_there) if self.connection_arn else ()
-        return (*found, "upload") if self.uploads else found
+        """The pipelines that there are (`engine.pipelines`)."""
+        return pipelines.keys(
+            pushes=bool(self.connection_arn), previews=self.previews, pull_requests=self.pull_requests, uploads=self.uploads
+        )
 
 
 @dataclass(frozen=True)
